@@ -1,0 +1,234 @@
+package sqlitefile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/caisey/caisey/sessionlog"
+)
+
+// Config says how the files of a Dir behave. The zero value is good.
+type Config struct {
+	// Clock tells the time of events that come without one. If nil, time.Now.
+	Clock func() time.Time
+	// Commits is the most commits in progress at once over all files: each
+	// blocks an OS thread. If zero, 16.
+	Commits int
+	// Queue is the most bytes that wait to be written to one file. If zero,
+	// 16 MiB. An event counts for its body, its output and 512 bytes more.
+	Queue int64
+	// Logf, if set, is told what went wrong where no caller waits for an answer.
+	Logf func(format string, args ...any)
+}
+
+func (cfg Config) withDefaults() Config {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Commits == 0 {
+		cfg.Commits = 16
+	}
+	if cfg.Queue == 0 {
+		cfg.Queue = 16 << 20
+	}
+	if cfg.Logf == nil {
+		cfg.Logf = func(string, ...any) {}
+	}
+	return cfg
+}
+
+// A File is one session's record: a [sessionlog.Log]. Its methods may be called
+// concurrently.
+type File struct {
+	// Static after open.
+	cfg     Config
+	path    string
+	commits chan struct{}       // one slot for each commit in progress, shared by a Dir
+	weight  *semaphore.Weighted // room in the queue
+	wake    chan struct{}       // tells the writer that the queue changed
+	stopped chan struct{}       // closed when the writer has ended
+	onClose func()              // tells the Dir
+
+	// fd keeps the file's locks: see the package comment. Closed last.
+	fd *os.File
+
+	w writer // owned by the writer goroutine
+
+	reader readerSlot
+
+	mu      sync.Mutex // guards what follows; never held across I/O
+	queue   []unit
+	closing bool
+	head    sessionlog.Head
+	grew    chan struct{} // closed and replaced at every commit, and at Close
+	tail    tail
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+var _ sessionlog.Log = (*File)(nil)
+
+// openFile opens the record at path, whose header was read from fd. It takes
+// ownership of fd, also if it fails.
+func openFile(fd *os.File, path string, cfg Config, commits chan struct{}, onClose func()) (*File, error) {
+	f := &File{
+		cfg: cfg, path: path, fd: fd, commits: commits, onClose: onClose,
+		weight:  semaphore.NewWeighted(cfg.Queue),
+		wake:    make(chan struct{}, 1),
+		stopped: make(chan struct{}),
+		grew:    make(chan struct{}),
+	}
+	if err := f.start(); err != nil {
+		return nil, fmt.Errorf("open record %s: %w", path, errors.Join(err, f.release()))
+	}
+	return f, nil
+}
+
+func (f *File) start() error {
+	h, err := readHeader(f.fd)
+	if err != nil {
+		return err
+	}
+	if !h.wal {
+		if h, err = f.rollBack(); err != nil {
+			return err
+		}
+	}
+	f.reader.init(f.path)
+	if !h.wal {
+		return f.startSealed()
+	}
+	if err := f.w.open(f); err != nil {
+		return err
+	}
+	f.head = sessionlog.Head{Seq: f.w.ledger.seq, Sealed: f.w.ledger.sealed}
+	if f.w.ledger.sealed { // the process died between the last commit and this
+		if err := f.seal(); err != nil {
+			return err
+		}
+		close(f.stopped)
+		return nil
+	}
+	go f.write()
+	return nil
+}
+
+// startSealed opens a file that nobody will write any more.
+func (f *File) startSealed() error {
+	close(f.stopped)
+	f.reader.immutable = true
+	c, err := f.reader.get()
+	if err != nil {
+		return err
+	}
+	ev, err := lastEvent(c.conn)
+	if err != nil {
+		return err
+	}
+	if ev.Kind != sessionlog.SessionClosed {
+		return fmt.Errorf("%w: file has no journal, but its last event is not %s", ErrNotRecord, sessionlog.SessionClosed)
+	}
+	f.head = sessionlog.Head{Seq: ev.Seq, Sealed: true}
+	return f.protect()
+}
+
+// Submit implements sessionlog.Appender.
+func (f *File) Submit(ctx context.Context, evs ...sessionlog.Event) (*sessionlog.Commit, error) {
+	if len(evs) == 0 {
+		return nil, errors.New("record events: none given")
+	}
+	u := unit{evs: evs, weight: weigh(evs, f.cfg.Queue), commit: sessionlog.NewCommit()}
+	if err := f.weight.Acquire(ctx, u.weight); err != nil {
+		return nil, fmt.Errorf("record events: %w", context.Cause(ctx))
+	}
+	if err := f.enqueue(u); err != nil {
+		f.weight.Release(u.weight)
+		return nil, err
+	}
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+	return u.commit, nil
+}
+
+func (f *File) enqueue(u unit) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.closing:
+		return sessionlog.ErrClosed
+	case f.head.Sealed:
+		return sessionlog.ErrSealed
+	}
+	f.queue = append(f.queue, u)
+	return nil
+}
+
+// Head implements sessionlog.Reader.
+func (f *File) Head() sessionlog.Head {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.head
+}
+
+// Wait implements sessionlog.Reader.
+func (f *File) Wait(ctx context.Context, after sessionlog.Seq) (sessionlog.Head, error) {
+	for {
+		f.mu.Lock()
+		head, grew, closing := f.head, f.grew, f.closing
+		f.mu.Unlock()
+		switch {
+		case head.Seq > after || head.Sealed:
+			return head, nil
+		case closing:
+			return head, sessionlog.ErrClosed
+		}
+		select {
+		case <-grew:
+		case <-ctx.Done():
+			return head, context.Cause(ctx)
+		}
+	}
+}
+
+// Close implements sessionlog.Log.
+func (f *File) Close() error {
+	f.closeOnce.Do(func() {
+		f.mu.Lock()
+		f.closing = true
+		f.signal()
+		f.mu.Unlock()
+		select {
+		case f.wake <- struct{}{}:
+		default:
+		}
+		<-f.stopped
+		if err := f.release(); err != nil {
+			f.closeErr = fmt.Errorf("close record %s: %w", f.path, err)
+		}
+	})
+	return f.closeErr
+}
+
+// signal wakes all who wait for a change. f.mu is held.
+func (f *File) signal() {
+	close(f.grew)
+	f.grew = make(chan struct{})
+}
+
+// release closes all that f has open; the writer has ended.
+func (f *File) release() error {
+	err := errors.Join(f.reader.shut(), f.w.close(), f.fd.Close())
+	if f.onClose != nil {
+		f.onClose()
+	}
+	return err
+}

@@ -1,0 +1,13 @@
+package sqlitefile
+
+import (
+	"os"
+	"testing"
+)
+
+func writeFile(tb testing.TB, path string, b []byte) {
+	tb.Helper()
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		tb.Fatal(err)
+	}
+}

@@ -1,0 +1,107 @@
+package sqlitefile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/caisey/caisey/sessionlog"
+)
+
+// A full queue makes those who submit wait, as long as their context lets them;
+// what was refused so leaves no trace.
+func TestQueueIsBounded(t *testing.T) {
+	d := newDir(t, Config{Commits: 1, Queue: 64 << 10})
+	f := create(t, d)
+	d.commits <- struct{}{} // the writer waits for its turn
+	var commits []*sessionlog.Commit
+	var next int64
+	stop := errors.New("stop")
+	for {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		submitted := make(chan *sessionlog.Commit, 1)
+		go func() {
+			c, err := f.Submit(ctx, chunkAt(next, 8<<10))
+			if c == nil && !errors.Is(err, stop) {
+				t.Errorf("submit to a full queue: %v", err)
+			}
+			submitted <- c
+		}()
+		if len(commits) == 7 { // 7 × (8 KiB + 512) are in, one more is too much
+			cancel(stop)
+			if c := <-submitted; c != nil {
+				t.Error("the queue has no bound")
+			}
+			break
+		}
+		commits = append(commits, <-submitted)
+		next += 8 << 10
+		cancel(nil)
+	}
+	if f.Head().Seq != 0 {
+		t.Errorf("head is %+v before anything was committed", f.Head())
+	}
+	<-d.commits
+	for _, c := range commits {
+		if _, err := c.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	appendAll(t, f, chunkAt(next, 1))
+	if n := count(t, f); n != 8 {
+		t.Errorf("%d events, want 8", n)
+	}
+}
+
+// The ends of streams are read from the file when they are needed, and may be
+// forgotten.
+func TestManyStreams(t *testing.T) {
+	d := newDir(t, Config{})
+	f := create(t, d)
+	const streams = maxStreams + 100
+	at := func(i int, off int64) sessionlog.Event {
+		return sessionlog.NewOutput("agent:acme/db01", sessionlog.StepID(fmt.Sprintf("S%d", i)), sessionlog.Chunk{
+			Stream: sessionlog.Stderr, Offset: off, Data: []byte("ab"),
+		})
+	}
+	for _, off := range []int64{0, 2} {
+		var evs []sessionlog.Event
+		for i := range streams {
+			evs = append(evs, at(i, off))
+		}
+		appendAll(t, f, evs...)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f = reopen(t, d, f.path)
+	var gap *sessionlog.GapError
+	if _, err := sessionlog.Append(t.Context(), f, at(7, 2)); !errors.As(err, &gap) || gap.Want != 4 {
+		t.Errorf("after the next open: %v, want a gap at 4", err)
+	}
+	appendAll(t, f, at(7, 4), at(streams-1, 4))
+}
+
+// docs/record.md shows the schema that we write.
+func TestDocs(t *testing.T) {
+	b, err := os.ReadFile("../../docs/record.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if doc := string(b); !strings.Contains(doc, "```sql\n"+strings.Join(schema[:], "\n\n")+"\n```") {
+		t.Error("the schema in docs/record.md is not that of the code")
+	}
+	example := b[strings.LastIndex(string(b), "```json\n")+len("```json\n"):]
+	lines := strings.Split(string(example[:strings.Index(string(example), "\n```")]), "\n")
+	for _, line := range lines {
+		if _, err := sessionlog.ParseLeaf([]byte(line)); err != nil {
+			t.Errorf("example: %v", err)
+		}
+	}
+	if len(lines) < 6 {
+		t.Errorf("the example has %d events", len(lines))
+	}
+}

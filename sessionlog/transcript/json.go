@@ -1,0 +1,219 @@
+package transcript
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/caisey/caisey/sessionlog"
+)
+
+// JSON writes ev as one line of JSON. An Encoder knows the session besides.
+func JSON(w io.Writer, ev sessionlog.Event) error {
+	return NewEncoder(w, sessionlog.Opened{}).Encode(ev)
+}
+
+// An Encoder writes the events of one session, one JSON object a line. The
+// fields and their meaning are a stable contract: see docs/record.md.
+type Encoder struct {
+	w      io.Writer
+	opened sessionlog.Opened
+	by     map[sessionlog.StepID]string // who asked for the steps that have not ended
+}
+
+// NewEncoder returns an Encoder that writes to w. opened names the session if
+// the first event to be written is not the session's first.
+func NewEncoder(w io.Writer, opened sessionlog.Opened) *Encoder {
+	return &Encoder{w: w, opened: opened, by: map[sessionlog.StepID]string{}}
+}
+
+// common is what all events have.
+type common struct {
+	Seq       sessionlog.Seq        `json:"seq"`
+	Time      time.Time             `json:"time"`
+	AgentTime time.Time             `json:"agent_time,omitzero"`
+	Kind      sessionlog.Kind       `json:"kind"`
+	Actor     sessionlog.Actor      `json:"actor"`
+	By        string                `json:"by"`
+	Session   sessionlog.SessionID  `json:"session,omitempty"`
+	Endpoint  sessionlog.EndpointID `json:"endpoint,omitempty"`
+	Step      sessionlog.StepID     `json:"step,omitempty"`
+}
+
+// output is what StepOutput has besides. Exactly one of Text and Base64 is there.
+type output struct {
+	Stream string  `json:"stream"`
+	Offset int64   `json:"offset"`
+	Text   *string `json:"text,omitempty"`
+	Base64 *string `json:"base64,omitempty"`
+}
+
+// unknown is what a kind that this program does not know has besides.
+type unknown struct {
+	Body json.RawMessage `json:"body,omitempty"`
+}
+
+// openedBody is Opened without what common has already.
+type openedBody struct {
+	Client     string `json:"client"`
+	Name       string `json:"name"`
+	Technician string `json:"technician"`
+	Key        string `json:"key,omitempty"`
+}
+
+// Encode writes ev.
+func (e *Encoder) Encode(ev sessionlog.Event) error {
+	body, err := e.body(ev)
+	if err != nil {
+		return err
+	}
+	c := common{
+		Seq: ev.Seq, Time: ev.Time.UTC(), AgentTime: ev.AgentTime, Kind: ev.Kind, Actor: ev.Actor, By: e.who(ev),
+		Session: e.opened.Session, Endpoint: e.opened.Endpoint, Step: ev.Step,
+	}
+	head, err := marshal(c)
+	if err != nil {
+		return fmt.Errorf("encode event %d: %w", ev.Seq, err)
+	}
+	line := escape(join(head, body))
+	_, err = e.w.Write(append(line, '\n'))
+	return err
+}
+
+// who returns who asked for the step, or else did what ev says.
+func (e *Encoder) who(ev sessionlog.Event) string {
+	by, ok := e.by[ev.Step]
+	switch {
+	case ev.Kind == sessionlog.StepRequested && !ok:
+		by = ev.Actor.Name()
+		e.by[ev.Step] = by
+	case ev.Kind == sessionlog.StepEnded:
+		delete(e.by, ev.Step)
+	}
+	if by == "" {
+		return ev.Actor.Name()
+	}
+	return by
+}
+
+// body returns the fields of ev's kind as a JSON object, or nothing.
+func (e *Encoder) body(ev sessionlog.Event) ([]byte, error) {
+	v, err := e.typed(ev)
+	if err != nil || v == nil {
+		return nil, err
+	}
+	b, err := marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode event %d: %w", ev.Seq, err)
+	}
+	return b, nil
+}
+
+func (e *Encoder) typed(ev sessionlog.Event) (any, error) {
+	switch ev.Kind {
+	case sessionlog.SessionOpened:
+		if err := ev.Decode(&e.opened); err != nil {
+			return nil, err
+		}
+		return openedBody{e.opened.Client, e.opened.Name, e.opened.Technician, e.opened.Key}, nil
+	case sessionlog.SessionClosed:
+		return decode[sessionlog.Closed](ev)
+	case sessionlog.StepRequested:
+		return decode[sessionlog.Requested](ev)
+	case sessionlog.StepStarted:
+		return decode[sessionlog.Started](ev)
+	case sessionlog.StepEnded:
+		return decode[sessionlog.Ended](ev)
+	case sessionlog.NoteAdded:
+		return decode[sessionlog.Note](ev)
+	case sessionlog.StepOutput:
+		return outputOf(ev), nil
+	}
+	if len(ev.Body) == 0 {
+		return nil, nil
+	}
+	return unknown{ev.Body}, nil
+}
+
+func decode[T any](ev sessionlog.Event) (any, error) {
+	var v T
+	if len(ev.Body) == 0 {
+		return v, nil
+	}
+	err := ev.Decode(&v)
+	return v, err
+}
+
+func outputOf(ev sessionlog.Event) any {
+	c := ev.Chunk
+	if c == nil {
+		return nil
+	}
+	o := output{Stream: c.Stream.String(), Offset: c.Offset}
+	if utf8.Valid(c.Data) {
+		s := string(c.Data)
+		o.Text = &s
+	} else {
+		s := base64.StdEncoding.EncodeToString(c.Data)
+		o.Base64 = &s
+	}
+	return o
+}
+
+func marshal(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+}
+
+// join makes one JSON object of two.
+func join(a, b []byte) []byte {
+	if len(b) <= len("{}") {
+		return a
+	}
+	return append(append(a[:len(a)-1], ','), b[1:]...)
+}
+
+// escape replaces every character that could act on a terminal, or that nobody
+// would see, by its \u escape. In JSON all of these stand within strings.
+func escape(line []byte) []byte {
+	if isASCII(line) {
+		return line
+	}
+	out := make([]byte, 0, len(line)+16)
+	for len(line) > 0 {
+		r, n := utf8.DecodeRune(line)
+		switch {
+		case r == utf8.RuneError && n == 1: // cannot be: encoding/json writes UTF-8
+			out = append(out, `\ufffd`...)
+		case r > 0xffff && !unicode.IsPrint(r):
+			hi, lo := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, hi, lo)
+		case !unicode.IsPrint(r):
+			out = fmt.Appendf(out, `\u%04x`, r)
+		default:
+			out = append(out, line[:n]...)
+		}
+		line = line[n:]
+	}
+	return out
+}
+
+func isASCII(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,164 @@
+package transcript
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+
+	"github.com/caisey/caisey/sessionlog"
+	"github.com/caisey/caisey/tui/vt"
+)
+
+// What stands before each line of output. Errors are told apart only by this.
+const (
+	outPrefix = "  "
+	errPrefix = "! "
+)
+
+const sgrReset = "\x1b[0m"
+
+func (p *Printer) output(ev sessionlog.Event) {
+	c := ev.Chunk
+	if c == nil || c.Stream >= sessionlog.Stream(len(step{}.clean)) {
+		return
+	}
+	st := p.step(ev.Step)
+	if p.open != st {
+		p.head(ev.Time, st, " (continued)")
+	}
+	p.raw = st.clean[c.Stream].Append(p.raw[:0], c.Data)
+	p.text(st, c.Stream, p.raw)
+}
+
+// text prints safe text of one stream of the open step.
+func (p *Printer) text(st *step, stream sessionlog.Stream, text []byte) {
+	if !p.opts.Color {
+		text = stripSGR(text)
+	}
+	if p.at != stream && len(text) > 0 {
+		p.endLine()
+		p.at = stream
+	}
+	for len(text) > 0 {
+		line, rest, ended := bytes.Cut(text, []byte{'\n'})
+		if !p.mid {
+			p.prefix(stream)
+		}
+		p.buf = append(p.buf, line...)
+		st.sgr = st.sgr || bytes.IndexByte(line, 0x1b) >= 0
+		p.mid = true
+		if ended {
+			p.endLine()
+		}
+		text = rest
+	}
+}
+
+func (p *Printer) prefix(stream sessionlog.Stream) {
+	if stream == sessionlog.Stderr {
+		p.buf = append(p.buf, errPrefix...)
+		return
+	}
+	p.buf = append(p.buf, outPrefix...)
+}
+
+// endLine ends a line of output that is not ended, and any colour that it set.
+func (p *Printer) endLine() {
+	if p.open != nil && p.open.sgr {
+		p.buf = append(p.buf, sgrReset...)
+		p.open.sgr = false
+	}
+	if p.mid {
+		p.buf = append(p.buf, '\n')
+		p.mid = false
+	}
+}
+
+// stripSGR removes the SGR sequences of text that vt.Cleaner made, in place.
+func stripSGR(text []byte) []byte {
+	i := bytes.IndexByte(text, 0x1b)
+	if i < 0 {
+		return text
+	}
+	out := text[:i]
+	for text = text[i:]; len(text) > 0; text = text[1:] {
+		if text[0] != 0x1b {
+			out = append(out, text[0])
+			continue
+		}
+		end := bytes.IndexByte(text, 'm')
+		if end < 0 {
+			break
+		}
+		text = text[end:]
+	}
+	return out
+}
+
+// under prints a line that belongs to a step.
+func (p *Printer) under(ev sessionlog.Event, text string) {
+	st := p.step(ev.Step)
+	if p.open != st {
+		p.line(ev.Time, st.by, p.name+" > "+st.command+": "+text)
+		return
+	}
+	p.endLine()
+	p.buf = append(append(append(p.buf, outPrefix...), text...), '\n')
+}
+
+func (p *Printer) ended(ev sessionlog.Event) {
+	var b sessionlog.Ended
+	if ev.Decode(&b) != nil {
+		return
+	}
+	st := p.step(ev.Step)
+	for s := sessionlog.Stdout; s <= sessionlog.Stderr; s++ {
+		if rest := st.clean[s].Flush(nil); len(rest) > 0 {
+			if p.open != st {
+				p.head(ev.Time, st, " (continued)")
+			}
+			p.text(st, s, rest)
+		}
+	}
+	p.under(ev, End(b))
+	delete(p.steps, ev.Step)
+	if p.open == st {
+		p.open = nil
+	}
+}
+
+// End says in one line how a step ended: "exit 0  1.9 s" or the state in words.
+func End(b sessionlog.Ended) string {
+	text := state(b)
+	if b.Duration > 0 {
+		text += "  " + strconv.FormatFloat(b.Duration, 'f', 1, 64) + " s"
+	}
+	if b.Why != "" {
+		text += "  (" + vt.Plain(b.Why) + ")"
+	}
+	return text
+}
+
+func state(b sessionlog.Ended) string {
+	switch b.State {
+	case sessionlog.OK, sessionlog.Failed:
+		switch {
+		case b.Signal != "":
+			return "ended by signal " + vt.Plain(b.Signal)
+		case b.Exit < 0:
+			return "failed"
+		}
+		return fmt.Sprintf("exit %d", b.Exit)
+	case sessionlog.TimedOut:
+		return "timed out, killed"
+	case sessionlog.Cancelled:
+		return "cancelled, killed"
+	case sessionlog.Refused:
+		return "refused, did not run"
+	case sessionlog.Offline:
+		return "endpoint offline, did not run"
+	case sessionlog.Lost:
+		return "lost, may or may not have run to its end"
+	}
+	return vt.Plain(string(b.State))
+}
