@@ -1,0 +1,4 @@
+package spool
+
+// syncDir does nothing: directories can not be synced here.
+func syncDir(string) error { return nil }
