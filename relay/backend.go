@@ -1,0 +1,348 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/caisey/caisey/relay/console"
+	"github.com/caisey/caisey/relay/fleet"
+	"github.com/caisey/caisey/sessionlog"
+)
+
+// A backend is the relay as one technician sees it. Every method asks the
+// catalogue anew what that person may do, so a change holds at once.
+type backend struct {
+	relay *Relay
+	self  console.Self
+}
+
+// Console returns the relay as the technician self sees it. Whoever calls it
+// has proved that self.Key is the key of the person at the other end.
+func (r *Relay) Console(self console.Self) console.Backend { return &backend{r, self} }
+
+// Self implements console.Backend.
+func (b *backend) Self() console.Self { return b.self }
+
+// may reports whether the person may do for client what role may do.
+func (b *backend) may(role console.Role, client string) bool {
+	t, ok := b.relay.fleet.Technician(b.self.Name)
+	return ok && t.RoleFor(client).Covers(role)
+}
+
+// need is may as an error. What may not be seen is not there.
+func (b *backend) need(role console.Role, client string, missing *console.Error) error {
+	if !b.may(console.RoleViewer, client) {
+		return missing
+	}
+	if !b.may(role, client) {
+		return console.Errorf(console.CodeRefused, "ask an admin of "+client,
+			"%s is not %s for %s", b.self.Name, role, client)
+	}
+	return nil
+}
+
+// Directory implements console.Backend.
+func (b *backend) Directory(context.Context) (console.Roster, error) {
+	b.relay.listEndpoints() // so that what was just enrolled is there
+	return b.relay.dir.roster(func(e console.Endpoint) bool { return b.may(console.RoleViewer, e.Client) }), nil
+}
+
+// Watch implements console.Backend.
+func (b *backend) Watch(ctx context.Context, id sessionlog.SessionID, from sessionlog.Seq) (console.Feed, error) {
+	sum, live, err := b.find(id)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := b.relay.shelf.get(ctx, sum.Client, id)
+	if err != nil {
+		return nil, b.relay.failure("open the record of session "+string(id), err)
+	}
+	release := rec.release
+	if live != nil {
+		leave := live.view(b.self.Name)
+		release = func() { leave(); rec.release() }
+	}
+	return newFeed(rec, from, release), nil
+}
+
+// find returns a session that the person may see, and its live half if it has one.
+func (b *backend) find(id sessionlog.SessionID) (console.Session, *session, error) {
+	b.relay.mu.Lock()
+	live := b.relay.sessions[id]
+	sum, ok := b.relay.sealed[id]
+	b.relay.mu.Unlock()
+	if live != nil {
+		sum, ok = live.summary(), true
+	}
+	if !ok || !b.may(console.RoleViewer, sum.Client) {
+		return console.Session{}, nil, noSession(id)
+	}
+	return sum, live, nil
+}
+
+func noSession(id sessionlog.SessionID) *console.Error {
+	return console.Errorf(console.CodeNotFound, "see `sessions` for what there is", "there is no session %q", id)
+}
+
+// Search implements console.Backend.
+func (b *backend) Search(_ context.Context, q console.Query) ([]console.Session, error) {
+	b.relay.mu.Lock()
+	all := make([]console.Session, 0, len(b.relay.sealed)+len(b.relay.sessions))
+	for _, s := range b.relay.sealed {
+		all = append(all, s)
+	}
+	b.relay.mu.Unlock()
+	for _, s := range b.relay.live() {
+		all = append(all, s.summary())
+	}
+	clients := map[string]bool{}
+	all = slices.DeleteFunc(all, func(s console.Session) bool {
+		visible, known := clients[s.Client]
+		if !known {
+			visible = b.may(console.RoleViewer, s.Client)
+			clients[s.Client] = visible
+		}
+		return !visible || !matches(q, s)
+	})
+	slices.SortFunc(all, func(x, y console.Session) int { return strings.Compare(string(y.ID), string(x.ID)) })
+	all = slices.CompactFunc(all, func(x, y console.Session) bool { return x.ID == y.ID }) // sealed in between
+	if q.Limit == 0 {
+		q.Limit = 1000
+	}
+	return all[:min(q.Limit, len(all))], nil
+}
+
+func matches(q console.Query, s console.Session) bool {
+	return strings.HasPrefix(string(s.ID), strings.ToUpper(string(q.ID))) &&
+		(q.Client == "" || q.Client == s.Client) &&
+		(q.By == "" || q.By == s.Technician) &&
+		!s.Last.Before(q.Since)
+}
+
+// Do implements console.Backend.
+func (b *backend) Do(ctx context.Context, in console.Intent) (console.Receipt, error) {
+	rec, err := b.do(ctx, in)
+	return rec, b.relay.failure("record it", err)
+}
+
+func (b *backend) do(ctx context.Context, in console.Intent) (console.Receipt, error) {
+	switch in := in.(type) {
+	case console.Open:
+		return b.open(ctx, in)
+	case console.Run:
+		return b.run(ctx, in)
+	case console.Cancel:
+		return b.inSession(in.Session, console.RoleTechnician, func(s *session) (sessionlog.Seq, error) {
+			return s.cancel(ctx, b.actor(), in.Step)
+		})
+	case console.Note:
+		return b.note(ctx, in)
+	case console.Close:
+		return b.inSession(in.Session, console.RoleTechnician, func(s *session) (sessionlog.Seq, error) {
+			return s.close(ctx, b.actor(), "")
+		})
+	case console.NewToken:
+		return b.newToken(ctx, in)
+	case console.AddTechnician:
+		return b.addTechnician(ctx, in)
+	}
+	return console.Receipt{}, console.Errorf(console.CodeUsage, "", "this relay does not know what a %T is", in)
+}
+
+func (b *backend) actor() sessionlog.Actor { return sessionlog.Technician(b.self.Name) }
+
+func (b *backend) open(ctx context.Context, in console.Open) (console.Receipt, error) {
+	ep, ok := b.relay.fleet.Endpoint(in.Endpoint)
+	missing := console.Errorf(console.CodeNotFound, "see `ls` for what there is", "there is no endpoint %q", in.Endpoint)
+	if !ok {
+		return console.Receipt{}, missing
+	}
+	if err := b.need(console.RoleTechnician, ep.Client, missing); err != nil {
+		return console.Receipt{}, err
+	}
+	s, err := b.relay.openSession(ctx, ep, b.self)
+	if err != nil {
+		return console.Receipt{}, err
+	}
+	return console.Receipt{Session: s.info.Session, Seq: 1}, nil
+}
+
+// maxCommand is the most bytes of a command line.
+const maxCommand = 128 << 10
+
+func (b *backend) run(ctx context.Context, in console.Run) (console.Receipt, error) {
+	if err := checkRun(in); err != nil {
+		return console.Receipt{}, err
+	}
+	sum, live, err := b.find(in.Session)
+	if err != nil {
+		return console.Receipt{}, err
+	}
+	if err := b.need(console.RoleTechnician, sum.Client, noSession(in.Session)); err != nil {
+		return console.Receipt{}, err
+	}
+	if sum.Technician != b.self.Name {
+		return console.Receipt{}, console.Errorf(console.CodeRefused, "open a session of your own on "+sum.Path(),
+			"session %s is %s's", in.Session, sum.Technician)
+	}
+	if live == nil {
+		return console.Receipt{}, errOver
+	}
+	seq, err := live.run(ctx, b.actor(), in, sessionlog.Requested{
+		Command: in.Command, Effect: sessionlog.EffectShell, Timeout: in.Timeout.Seconds(), Key: b.self.Key,
+	})
+	return console.Receipt{Session: in.Session, Seq: seq}, err
+}
+
+func checkRun(in console.Run) error {
+	if err := sessionlog.CheckID(string(in.Step)); err != nil {
+		return console.Errorf(console.CodeUsage, "", "step: %v", err)
+	}
+	switch {
+	case strings.TrimSpace(in.Command) == "":
+		return console.Errorf(console.CodeUsage, "write it after --", "there is no command to run")
+	case len(in.Command) > maxCommand:
+		return console.Errorf(console.CodeUsage, "put it into a file on the endpoint", "the command is longer than %d bytes", maxCommand)
+	case !utf8.ValidString(in.Command) || strings.ContainsRune(in.Command, 0):
+		return console.Errorf(console.CodeUsage, "", "the command is not text")
+	case in.Timeout < 0:
+		return console.Errorf(console.CodeUsage, "0 means no limit", "the time limit %v is negative", in.Timeout)
+	}
+	return nil
+}
+
+// maxNote is the most bytes of a note.
+const maxNote = 64 << 10
+
+func (b *backend) note(ctx context.Context, in console.Note) (console.Receipt, error) {
+	if text := strings.TrimSpace(in.Text); text == "" || len(text) > maxNote || !utf8.ValidString(text) {
+		return console.Receipt{}, console.Errorf(console.CodeUsage, "", "a note is 1 to %d bytes of text", maxNote)
+	}
+	sum, live, err := b.find(in.Session)
+	if err == nil {
+		err = b.need(console.RoleTechnician, sum.Client, noSession(in.Session))
+	}
+	if err != nil {
+		return console.Receipt{}, err
+	}
+	if live == nil {
+		return console.Receipt{}, errOver
+	}
+	head, err := sessionlog.Append(ctx, live.rec, sessionlog.New(sessionlog.NoteAdded, b.actor(), "", sessionlog.Note{Text: in.Text}))
+	return console.Receipt{Session: in.Session, Seq: head.Seq}, err
+}
+
+// inSession does something to a live session of one's own, or of others for
+// whoever leads the client.
+func (b *backend) inSession(id sessionlog.SessionID, role console.Role, do func(*session) (sessionlog.Seq, error)) (console.Receipt, error) {
+	sum, live, err := b.find(id)
+	if err != nil {
+		return console.Receipt{}, err
+	}
+	if sum.Technician != b.self.Name {
+		role = console.RoleLead
+	}
+	if err := b.need(role, sum.Client, noSession(id)); err != nil {
+		return console.Receipt{}, err
+	}
+	if live == nil {
+		return console.Receipt{}, errOver
+	}
+	seq, err := do(live)
+	return console.Receipt{Session: id, Seq: seq}, err
+}
+
+func (b *backend) newToken(ctx context.Context, in console.NewToken) (console.Receipt, error) {
+	if !b.may(console.RoleAdmin, in.Client) {
+		return console.Receipt{}, console.Errorf(console.CodeRefused, "ask an admin", "%s may not enrol endpoints of %q", b.self.Name, in.Client)
+	}
+	text, hash := b.relay.cfg.Mint()
+	id, err := b.relay.fleet.NewToken(ctx, b.actor(), hash, in)
+	if err != nil {
+		return console.Receipt{}, err
+	}
+	return console.Receipt{ID: id, Token: text}, nil
+}
+
+// addTechnician lets in a person with no more rights than the asker has.
+func (b *backend) addTechnician(ctx context.Context, in console.AddTechnician) (console.Receipt, error) {
+	me, ok := b.relay.fleet.Technician(b.self.Name)
+	allowed := ok && me.Role == console.RoleAdmin && (len(me.Clients) == 0 || len(in.Clients) > 0)
+	for _, client := range in.Clients {
+		allowed = allowed && b.may(console.RoleAdmin, client)
+	}
+	if !allowed {
+		return console.Receipt{}, console.Errorf(console.CodeRefused, "ask an admin", "%s may not let people in there", b.self.Name)
+	}
+	if err := b.relay.fleet.AddTechnician(ctx, b.actor(), in); err != nil {
+		return console.Receipt{}, err
+	}
+	return console.Receipt{ID: in.Name}, nil
+}
+
+// failure turns what a person could not act on into an Error of CodeFailed, and
+// logs it.
+func (r *Relay) failure(doing string, err error) error {
+	var known *console.Error
+	if err == nil || errors.As(err, &known) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if errors.Is(err, errStopping) {
+		return console.Errorf(console.CodeFailed, "connect again in a moment", "the relay is stopping")
+	}
+	r.cfg.Log.Error("request failed", "doing", doing, "err", err)
+	return console.Errorf(console.CodeFailed, "see the relay's log", "the relay could not %s: %v", doing, err)
+}
+
+// openSession returns the technician's open session on ep, made if need be.
+func (r *Relay) openSession(ctx context.Context, ep fleet.Endpoint, self console.Self) (*session, error) {
+	key := post{self.Name, ep.ID}
+	r.mu.Lock()
+	o := r.current[key]
+	mine := o == nil
+	if mine {
+		o = &opening{done: make(chan struct{})}
+		r.current[key] = o
+	}
+	r.mu.Unlock()
+	if mine {
+		o.session, o.err = r.createSession(context.WithoutCancel(ctx), ep, self)
+		if o.err != nil {
+			r.mu.Lock()
+			delete(r.current, key)
+			r.mu.Unlock()
+		}
+		close(o.done)
+	}
+	select {
+	case <-o.done:
+		return o.session, o.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (r *Relay) createSession(ctx context.Context, ep fleet.Endpoint, self console.Self) (*session, error) {
+	info := sessionlog.Opened{
+		Session: sessionlog.NewSessionID(), Client: ep.Client, Endpoint: ep.ID, Name: ep.Name,
+		Technician: self.Name, Key: self.Key,
+	}
+	rec, err := r.shelf.create(ctx, ep.Client, info.Session)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now().UTC()
+	ev := sessionlog.New(sessionlog.SessionOpened, sessionlog.Technician(self.Name), "", info)
+	ev.Time = now
+	if _, err := sessionlog.Append(ctx, rec, ev); err != nil {
+		rec.release()
+		return nil, err
+	}
+	s := newSession(r, rec, info, now)
+	r.begin(s)
+	return s, nil
+}

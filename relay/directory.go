@@ -1,0 +1,135 @@
+package relay
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/caisey/caisey/relay/console"
+	"github.com/caisey/caisey/sessionlog"
+)
+
+// directory is what is known of every endpoint now. It is told, never recorded;
+// readers pull what changed since they last looked.
+type directory struct {
+	mu      sync.Mutex // guards what follows
+	version uint64     // grows with every change
+	entries map[sessionlog.EndpointID]*entry
+	changed chan struct{} // closed and replaced at every change
+}
+
+type entry struct {
+	console.Endpoint
+	version  uint64 // of its newest change
+	watchers map[string]int
+}
+
+func newDirectory() *directory {
+	return &directory{entries: map[sessionlog.EndpointID]*entry{}, changed: make(chan struct{})}
+}
+
+// update changes one endpoint, which is added if it is new.
+func (d *directory) update(id sessionlog.EndpointID, change func(*console.Endpoint)) {
+	d.edit(id, func(e *entry) { change(&e.Endpoint) })
+}
+
+// watch counts a viewer of a live session on an endpoint, and returns how to
+// take it back.
+func (d *directory) watch(id sessionlog.EndpointID, technician string) (leave func()) {
+	count := func(by int) {
+		d.edit(id, func(e *entry) {
+			if e.watchers[technician] += by; e.watchers[technician] == 0 {
+				delete(e.watchers, technician)
+			}
+			e.On = slices.Sorted(maps.Keys(e.watchers))
+		})
+	}
+	count(1)
+	return sync.OnceFunc(func() { count(-1) })
+}
+
+func (d *directory) edit(id sessionlog.EndpointID, change func(*entry)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.entries[id]
+	if e == nil {
+		e = &entry{watchers: map[string]int{}}
+		e.ID = id
+		d.entries[id] = e
+	}
+	change(e)
+	d.version++
+	e.version = d.version
+	close(d.changed)
+	d.changed = make(chan struct{})
+}
+
+// get returns one endpoint.
+func (d *directory) get(id sessionlog.EndpointID) (console.Endpoint, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.entries[id]
+	if e == nil {
+		return console.Endpoint{}, false
+	}
+	return e.Endpoint, true
+}
+
+// since returns the endpoints that changed after version.
+func (d *directory) since(version uint64) (eps []console.Endpoint, now uint64, changed <-chan struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if version == d.version {
+		return nil, version, d.changed
+	}
+	for _, e := range d.entries {
+		if e.version > version {
+			eps = append(eps, e.Endpoint)
+		}
+	}
+	return eps, d.version, d.changed
+}
+
+// A roster is one console's place in the directory.
+type roster struct {
+	dir     *directory
+	visible func(console.Endpoint) bool
+	done    chan struct{}
+	close   func()
+
+	// Owned by the goroutine that calls Next.
+	begun   bool
+	version uint64
+}
+
+func (d *directory) roster(visible func(console.Endpoint) bool) *roster {
+	done := make(chan struct{})
+	return &roster{dir: d, visible: visible, done: done, close: sync.OnceFunc(func() { close(done) })}
+}
+
+// Next implements console.Roster.
+func (r *roster) Next(ctx context.Context) (console.Changes, error) {
+	for {
+		eps, now, changed := r.dir.since(r.version)
+		r.version = now
+		eps = slices.DeleteFunc(eps, func(e console.Endpoint) bool { return !r.visible(e) })
+		if len(eps) > 0 || !r.begun {
+			r.begun = true
+			return console.Changes{Endpoints: eps}, nil
+		}
+		select {
+		case <-changed:
+		case <-r.done:
+			return console.Changes{}, errClosed
+		case <-ctx.Done():
+			return console.Changes{}, context.Cause(ctx)
+		}
+	}
+}
+
+// Close implements console.Roster.
+func (r *roster) Close() error {
+	r.close()
+	return nil
+}

@@ -1,0 +1,134 @@
+package quicrelay
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/caisey/caisey/relay"
+	"github.com/caisey/caisey/relay/wire"
+	"github.com/caisey/caisey/sessionlog"
+)
+
+// agent serves an enrolled agent until its connection ends.
+func (s *Server) agent(conn *quic.Conn, key ed25519.PublicKey) error {
+	ep, ok := s.cfg.Fleet.EndpointByKey(key)
+	if !ok {
+		return &protocolError{wire.CodeDenied, errNotEnrolled}
+	}
+	var first wire.FromAgent
+	stream, r, err := control(conn, &first)
+	if err != nil {
+		return err
+	}
+	hello := first.GetHello()
+	if hello == nil {
+		return refuse(stream, wire.Refused_CODE_UNSUPPORTED, "say hello first")
+	}
+	steps, err := stepIDs(hello.GetSteps())
+	if err != nil {
+		return err
+	}
+	m := machine(hello.GetMachine())
+	arrival := relay.Arrival{
+		Endpoint: ep.ID, Link: &link{conn}, Steps: steps, Transport: "quic",
+		Host: m.Host, OS: m.OS, Arch: m.Arch, Version: m.Version,
+	}
+	// Welcome goes first: steps may only follow it, and an agent that is gone
+	// again never counts as connected.
+	welcome := &wire.Welcome{Client: ep.Client, Name: ep.Name}
+	if err := wire.Write(stream, &wire.ToAgent{Message: &wire.ToAgent_Welcome{Welcome: welcome}}); err != nil {
+		return fmt.Errorf("welcome agent: %w", err)
+	}
+	detach := s.cfg.Relay.Attach(arrival)
+	defer detach()
+	defer context.AfterFunc(conn.Context(), detach)()
+	s.cfg.Log.Info("agent connected", "endpoint", ep.Path())
+	return s.listen(ep.ID, stream, r, detach)
+}
+
+func stepIDs(in []string) ([]sessionlog.StepID, error) {
+	if len(in) > wire.MaxSteps {
+		return nil, invalid("hello lists %d steps, over the limit of %d", len(in), wire.MaxSteps)
+	}
+	out := make([]sessionlog.StepID, len(in))
+	for i, id := range in {
+		if err := sessionlog.CheckID(id); err != nil {
+			return nil, invalid("hello: %w", err)
+		}
+		out[i] = sessionlog.StepID(id)
+	}
+	return out, nil
+}
+
+// listen answers heartbeats until the control stream ends. An agent that drains
+// gets no new steps, but what it still has to tell of those it ran is heard.
+func (s *Server) listen(id sessionlog.EndpointID, stream *quic.Stream, r *wire.Reader, detach func()) error {
+	for {
+		var m wire.FromAgent
+		if err := r.Read(&m); err != nil {
+			return fmt.Errorf("control stream: %w", err)
+		}
+		var reply *wire.ToAgent
+		switch {
+		case m.GetHeartbeat() != nil:
+			beat := m.GetHeartbeat()
+			if beat.GetRoundTrip() > 0 {
+				s.cfg.Relay.Clock(id, time.Duration(beat.GetClockOffset()))
+			}
+			reply = &wire.ToAgent{Message: &wire.ToAgent_Heartbeat{Heartbeat: &wire.Heartbeat{
+				AgentTime: beat.GetAgentTime(), RelayTime: time.Now().UnixNano(), Padding: make([]byte, wire.HeartbeatPadding),
+			}}}
+		case m.GetDrain() != nil:
+			detach()
+			continue
+		default:
+			reply = &wire.ToAgent{Message: &wire.ToAgent_Refused{Refused: &wire.Refused{
+				Code: wire.Refused_CODE_UNSUPPORTED, Why: "not known here",
+			}}}
+		}
+		if err := wire.Write(stream, reply); err != nil {
+			return fmt.Errorf("control stream: %w", err)
+		}
+	}
+}
+
+// A link is an agent's connection as the relay sees it.
+type link struct{ conn *quic.Conn }
+
+// Done implements relay.Link.
+func (l *link) Done() <-chan struct{} { return l.conn.Context().Done() }
+
+// Close implements relay.Link.
+func (l *link) Close(why string) { _ = l.conn.CloseWithError(wire.CodeReplaced, why) }
+
+// Open implements relay.Link: a stream for each step.
+func (l *link) Open(ctx context.Context, call relay.Call) (relay.Conversation, error) {
+	stream, err := l.conn.OpenStreamSync(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &conversation{stream: stream, r: wire.NewReader(stream)}
+	if err := c.send(opening(call)); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func opening(call relay.Call) *wire.ToStep {
+	if !call.Resume {
+		return &wire.ToStep{Message: &wire.ToStep_Start{Start: &wire.Start{
+			Step: string(call.Step), Command: call.Command, Timeout: int64(call.Timeout),
+			Session: string(call.Session), Technician: call.Technician,
+		}}}
+	}
+	resume := &wire.Resume{Step: string(call.Step)}
+	for stream, offset := range call.Acked {
+		resume.Acked = append(resume.Acked, &wire.Ack{Stream: wire.Stream(stream), Offset: offset})
+	}
+	return &wire.ToStep{Message: &wire.ToStep_Resume{Resume: resume}}
+}

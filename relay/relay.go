@@ -1,0 +1,284 @@
+// Package relay owns the live sessions: it decides on what consoles ask for,
+// drives agents, and appends all that happens to the sessions' records before
+// anyone sees it.
+//
+// Transports bring agents with [Relay.Attach]; doors get a console.Backend for a
+// proved technician with [Relay.Console]. Down go Intent, event, Start; up come
+// output, event, Feed. The only message against that flow is the Ack.
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/caisey/caisey/relay/console"
+	"github.com/caisey/caisey/relay/fleet"
+	"github.com/caisey/caisey/sessionlog"
+)
+
+// Config says what a Relay works with. Fleet, Records and Mint must be set.
+type Config struct {
+	Fleet   *fleet.Catalogue
+	Records Records
+	// Mint makes the text of a new enrolment token and the hash to keep of it.
+	Mint func() (text string, hash [32]byte)
+	// IdleSeal is how long a session without viewers and running steps stays
+	// open. If zero, 30 minutes.
+	IdleSeal time.Duration
+	// LostAfter is how long past its time limit a step may be without word from
+	// its endpoint before it counts as lost. If zero, 2 minutes.
+	LostAfter time.Duration
+	// Log is told what operators should know. If nil, slog.Default().
+	Log *slog.Logger
+}
+
+// A Relay is the root of everything that is live. Its methods may be called
+// concurrently.
+type Relay struct {
+	// Static after New.
+	cfg    Config
+	fleet  *fleet.Catalogue
+	agents *agents
+	dir    *directory
+	shelf  *shelf
+	ctx    context.Context // ends at Close
+	stop   context.CancelCauseFunc
+	work   sync.WaitGroup // goroutines that end once ctx has
+
+	mu       sync.Mutex // guards what follows
+	sessions map[sessionlog.SessionID]*session
+	current  map[post]*opening
+	sealed   map[sessionlog.SessionID]console.Session
+}
+
+// A post is a technician at an endpoint: it has at most one open session.
+type post struct {
+	technician string
+	endpoint   sessionlog.EndpointID
+}
+
+// An opening is a session that is being made, or has been.
+type opening struct {
+	done    chan struct{} // closed once the rest is set
+	session *session
+	err     error
+}
+
+var errStopping = errors.New("the relay is stopping")
+
+// New loads what is on disk, takes up the sessions that were open, and returns
+// the relay. It runs until Close.
+func New(ctx context.Context, cfg Config) (*Relay, error) {
+	if cfg.IdleSeal == 0 {
+		cfg.IdleSeal = 30 * time.Minute
+	}
+	if cfg.LostAfter == 0 {
+		cfg.LostAfter = 2 * time.Minute
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	r := &Relay{
+		cfg: cfg, fleet: cfg.Fleet, agents: newAgents(), dir: newDirectory(), shelf: newShelf(cfg.Records),
+		sessions: map[sessionlog.SessionID]*session{}, current: map[post]*opening{},
+		sealed: map[sessionlog.SessionID]console.Session{},
+	}
+	r.ctx, r.stop = context.WithCancelCause(context.WithoutCancel(ctx))
+	r.listEndpoints()
+	if err := r.load(ctx); err != nil {
+		r.stop(err)
+		r.work.Wait()
+		return nil, err
+	}
+	r.work.Go(r.followFleet)
+	return r, nil
+}
+
+// Close stops all that is live. Steps that run go on at their endpoints; the
+// next relay on the same records takes them up again.
+func (r *Relay) Close() {
+	r.stop(errStopping)
+	r.work.Wait()
+}
+
+// followFleet keeps the directory in step with the catalogue.
+func (r *Relay) followFleet() {
+	for {
+		changed := r.fleet.Changed()
+		r.listEndpoints()
+		select {
+		case <-changed:
+		case <-r.ctx.Done():
+			return
+		}
+	}
+}
+
+func (r *Relay) listEndpoints() {
+	for _, e := range r.fleet.Endpoints() {
+		if have, ok := r.dir.get(e.ID); ok && have.Client == e.Client && have.Name == e.Name {
+			continue
+		}
+		r.dir.update(e.ID, func(d *console.Endpoint) {
+			d.Client, d.Name, d.Labels = e.Client, e.Name, e.Labels
+			if d.Since.IsZero() {
+				d.Since = e.Enrolled
+				d.Host, d.OS, d.Arch, d.Version = e.Machine.Host, e.Machine.OS, e.Machine.Arch, e.Machine.Version
+			}
+		})
+	}
+}
+
+// Attach makes a the agent of its endpoint until its link is gone or detach is
+// called, and takes up the steps that wait for it. An older link of the same
+// endpoint is sent away.
+func (r *Relay) Attach(a Arrival) (detach func()) {
+	r.listEndpoints() // it may have been enrolled a moment ago
+	old := r.agents.put(a.Endpoint, a.Link)
+	if old != nil {
+		old.Close("a newer connection of this endpoint took over")
+	}
+	r.dir.update(a.Endpoint, func(e *console.Endpoint) {
+		e.Online, e.Since, e.Transport = true, time.Now().UTC(), a.Transport
+		e.Host, e.OS, e.Arch, e.Version = a.Host, a.OS, a.Arch, a.Version
+	})
+	r.settle(a)
+	return sync.OnceFunc(func() {
+		if r.agents.drop(a.Endpoint, a.Link) {
+			r.dir.update(a.Endpoint, func(e *console.Endpoint) {
+				e.Online, e.Since, e.Transport = false, time.Now().UTC(), ""
+			})
+		}
+	})
+}
+
+// Clock notes how far the clock of an endpoint is ahead of the relay's.
+func (r *Relay) Clock(id sessionlog.EndpointID, ahead time.Duration) {
+	r.dir.update(id, func(e *console.Endpoint) { e.ClockOffset = ahead.Seconds() })
+}
+
+// settle has an agent end and forget the steps that it holds though their end is
+// recorded: the relay died before it could say so, or took them for lost.
+func (r *Relay) settle(a Arrival) {
+	for _, id := range a.Steps {
+		if r.running(a.Endpoint, id) {
+			continue // its driver takes it up
+		}
+		r.work.Go(func() {
+			if err := r.forget(a.Link, id); err != nil {
+				r.cfg.Log.Debug("settle step", "step", id, "err", err)
+			}
+		})
+	}
+}
+
+func (r *Relay) forget(link Link, id sessionlog.StepID) error {
+	conv, err := link.Open(r.ctx, Call{Step: id, Resume: true})
+	if err != nil {
+		return err
+	}
+	defer conv.Close()
+	defer context.AfterFunc(r.ctx, conv.Close)()
+	if err := conv.Cancel(); err != nil {
+		return err
+	}
+	for {
+		rep, err := conv.Recv()
+		if err != nil {
+			return err
+		}
+		switch rep.(type) {
+		case Exit:
+			return conv.Done()
+		case Refused, Unknown:
+			return nil
+		}
+	}
+}
+
+// running reports whether a step of that endpoint has not ended.
+func (r *Relay) running(endpoint sessionlog.EndpointID, id sessionlog.StepID) bool {
+	for _, s := range r.live() {
+		if s.info.Endpoint == endpoint && s.isRunning(id) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Relay) live() []*session {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]*session, 0, len(r.sessions))
+	for _, s := range r.sessions {
+		out = append(out, s)
+	}
+	return out
+}
+
+// load reads all records. A broken one is reported and left alone.
+func (r *Relay) load(ctx context.Context) error {
+	names, err := r.cfg.Records.List()
+	if err != nil {
+		return fmt.Errorf("list records: %w", err)
+	}
+	for _, name := range names {
+		if err := r.loadOne(ctx, name); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			r.cfg.Log.Error("record left alone", "client", name.Client, "session", name.ID, "err", err)
+		}
+	}
+	return nil
+}
+
+func (r *Relay) loadOne(ctx context.Context, name RecordName) error {
+	rec, err := r.shelf.get(ctx, name.Client, name.ID)
+	if err != nil {
+		return err
+	}
+	var st sessionlog.State
+	err = sessionlog.Replay(ctx, rec, func(ev sessionlog.Event) error { st.Apply(ev); return nil })
+	if err == nil && st.Opened.Session != name.ID {
+		err = fmt.Errorf("record is of session %q", st.Opened.Session)
+	}
+	if err != nil || rec.Head().Sealed {
+		if err == nil {
+			r.sealed[name.ID] = summary(&st)
+		}
+		rec.release()
+		return err
+	}
+	s := newSession(r, rec, st.Opened, st.Since)
+	s.takeUp(&st)
+	o := &opening{done: make(chan struct{}), session: s}
+	close(o.done)
+	r.current[s.post()] = o
+	r.begin(s)
+	return nil
+}
+
+// begin makes s known and starts its owner.
+func (r *Relay) begin(s *session) {
+	r.mu.Lock()
+	r.sessions[s.info.Session] = s
+	r.mu.Unlock()
+	r.work.Go(s.own)
+}
+
+// remove moves s from the live sessions to the sealed ones.
+func (r *Relay) remove(s *session) {
+	sum := s.summary()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.sessions, s.info.Session)
+	if o := r.current[s.post()]; o != nil && o.session == s {
+		delete(r.current, s.post())
+	}
+	r.sealed[s.info.Session] = sum
+}

@@ -1,0 +1,313 @@
+package relay
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"sync"
+	"time"
+
+	"github.com/caisey/caisey/sessionlog"
+)
+
+// A step drives one step from its request to its end, over as many links as it
+// takes.
+type step struct {
+	// Static after newStep.
+	session *session
+	id      sessionlog.StepID
+	actor   sessionlog.Actor
+	agent   sessionlog.Actor
+	req     sessionlog.Requested
+	asked   *sessionlog.Commit // of the request
+	cancel  chan struct{}      // closed by stop
+	stop    func()
+	since   time.Time
+
+	// Owned by drive, after start.
+	sent    bool // the agent may have been told to start
+	started bool // step.started is recorded
+	totals  map[sessionlog.Stream]*total
+}
+
+// A total is how much of a stream is on its way into the record, and its hash.
+type total struct {
+	next int64
+	sum  hash.Hash
+}
+
+func newStep(s *session, id sessionlog.StepID, actor sessionlog.Actor, req sessionlog.Requested, asked *sessionlog.Commit) *step {
+	st := &step{
+		session: s, id: id, actor: actor, req: req, asked: asked, since: time.Now(),
+		agent:  sessionlog.Agent(s.info.Client + "/" + s.info.Name),
+		cancel: make(chan struct{}),
+	}
+	st.stop = sync.OnceFunc(func() { close(st.cancel) })
+	return st
+}
+
+// Retry pauses between two conversations over a link that is there.
+const (
+	firstRetry = 50 * time.Millisecond
+	lastRetry  = 5 * time.Second
+)
+
+// drive returns once the end of the step is recorded, or ctx ends.
+func (st *step) drive(ctx context.Context) {
+	if _, err := st.asked.Wait(ctx); err != nil {
+		return // it was never recorded, so it never runs
+	}
+	log := st.session.relay.cfg.Log.With("step", st.id)
+	pause := firstRetry
+	for ctx.Err() == nil {
+		link, err := st.awaitLink(ctx)
+		if errors.Is(err, errLost) {
+			err = st.end(ctx, sessionlog.Relay, time.Time{}, sessionlog.Ended{
+				State: sessionlog.Lost, Exit: -1,
+				Why: "no word from the endpoint in time: the command may or may not have run",
+			})
+			if err == nil {
+				return
+			}
+		}
+		if err == nil {
+			var ended bool
+			if ended, err = st.talk(ctx, link); ended {
+				return
+			}
+		}
+		log.Debug("step interrupted", "err", err)
+		if link != nil && isDone(link.Done()) {
+			pause = firstRetry
+			continue
+		}
+		st.wait(ctx, pause)
+		pause = min(2*pause, lastRetry)
+	}
+}
+
+func isDone(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (st *step) wait(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+var errLost = errors.New("no word from the endpoint")
+
+// awaitLink waits for the endpoint. A step with a time limit waits no longer
+// than LostAfter past it.
+func (st *step) awaitLink(ctx context.Context) (Link, error) {
+	r := st.session.relay
+	if st.req.Timeout > 0 {
+		limit := st.since.Add(time.Duration(st.req.Timeout * float64(time.Second)))
+		if now := time.Now(); limit.Before(now) {
+			limit = now
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, limit.Add(r.cfg.LostAfter), errLost)
+		defer cancel()
+	}
+	return r.agents.wait(ctx, st.session.info.Endpoint)
+}
+
+// talk holds one conversation. It reports whether the step's end is recorded.
+func (st *step) talk(ctx context.Context, link Link) (ended bool, err error) {
+	if st.totals == nil {
+		if err := st.recount(ctx); err != nil {
+			return false, err
+		}
+	}
+	conv, err := link.Open(ctx, st.call())
+	if err != nil {
+		return false, fmt.Errorf("open stream: %w", err)
+	}
+	st.sent = true
+	defer conv.Close()
+	defer context.AfterFunc(ctx, conv.Close)()
+	acks := newAcker(ctx, conv, st.cancel)
+	err = st.listen(ctx, conv, acks)
+	if ackErr := acks.finish(); ackErr != nil && err != nil {
+		err = ackErr // the cause: listening ended because of it
+	}
+	if err != nil {
+		st.totals = nil // only the record knows where to go on
+		return false, err
+	}
+	_ = conv.Done() // if it is lost, the agent asks again when it comes back
+	return true, nil
+}
+
+func (st *step) call() Call {
+	if !st.sent {
+		return Call{
+			Step: st.id, Session: st.session.info.Session, Technician: st.actor.Name(),
+			Command: st.req.Command, Timeout: time.Duration(st.req.Timeout * float64(time.Second)),
+		}
+	}
+	acked := map[sessionlog.Stream]int64{}
+	for stream, t := range st.totals {
+		acked[stream] = t.next
+	}
+	return Call{Step: st.id, Resume: true, Acked: acked}
+}
+
+// listen records what the agent says. It returns nil once the end of the step is
+// on disk, which it never is before all of its output.
+func (st *step) listen(ctx context.Context, conv Conversation, acks *acker) error {
+	for {
+		rep, err := conv.Recv()
+		if err != nil {
+			return fmt.Errorf("listen to agent: %w", err)
+		}
+		switch rep := rep.(type) {
+		case Started:
+			err = st.recordStart(ctx, rep)
+		case Output:
+			err = st.recordOutput(ctx, rep, acks)
+		case Exit:
+			if err := acks.finish(); err != nil {
+				return err
+			}
+			return st.end(ctx, st.agent, rep.Time, st.check(rep.Ended))
+		case Refused:
+			if st.started {
+				return fmt.Errorf("agent refused what it was told: %s", rep.Why)
+			}
+			return st.end(ctx, st.agent, time.Time{}, sessionlog.Ended{State: sessionlog.Refused, Exit: -1, Why: rep.Why})
+		case Unknown:
+			return st.end(ctx, sessionlog.Relay, time.Time{}, sessionlog.Ended{
+				State: sessionlog.Lost, Exit: -1,
+				Why: "the agent does not know the step: it may or may not have run",
+			})
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (st *step) recordStart(ctx context.Context, rep Started) error {
+	if st.started {
+		return nil
+	}
+	ev := sessionlog.New(sessionlog.StepStarted, st.agent, st.id, sessionlog.Started{PID: rep.PID})
+	ev.AgentTime = rep.Time
+	if _, err := st.session.rec.Submit(ctx, ev); err != nil {
+		return err
+	}
+	st.started = true
+	return nil
+}
+
+// recordOutput trims what is recorded already, refuses a gap, and submits the
+// rest; the acker tells the agent once that is on disk.
+func (st *step) recordOutput(ctx context.Context, out Output, acks *acker) error {
+	t := st.total(out.Stream)
+	if out.Offset > t.next {
+		return &sessionlog.GapError{Step: st.id, Stream: out.Stream, Want: t.next, Have: out.Offset}
+	}
+	if repeated := t.next - out.Offset; repeated > 0 {
+		out.Data = out.Data[min(repeated, int64(len(out.Data))):]
+	}
+	if len(out.Data) == 0 {
+		return nil
+	}
+	ev := sessionlog.NewOutput(st.agent, st.id, sessionlog.Chunk{Stream: out.Stream, Offset: t.next, Data: out.Data})
+	ev.AgentTime = out.Time
+	commit, err := st.session.rec.Submit(ctx, ev)
+	if err != nil {
+		return err
+	}
+	t.next += int64(len(out.Data))
+	t.sum.Write(out.Data)
+	return acks.add(ctx, ack{commit, out.Stream, t.next})
+}
+
+// check holds the agent's account of the output against the record.
+func (st *step) check(e sessionlog.Ended) sessionlog.Ended {
+	if e.State == sessionlog.Lost {
+		return e // an agent that died cannot vouch for what it sent
+	}
+	said := map[string]sessionlog.StreamTotal{}
+	for _, t := range e.Streams {
+		said[t.Stream] = t
+	}
+	for stream, t := range st.totals {
+		have := sessionlog.StreamTotal{Stream: stream.String(), Bytes: t.next, SHA256: hex.EncodeToString(t.sum.Sum(nil))}
+		if t.next > 0 && said[have.Stream] != have {
+			e.State, e.Why = sessionlog.Lost, fmt.Sprintf("%s in the record is not what the agent sent", stream)
+		}
+		delete(said, have.Stream)
+	}
+	for name, t := range said {
+		if t.Bytes > 0 {
+			e.State, e.Why = sessionlog.Lost, fmt.Sprintf("%s is missing from the record", name)
+		}
+	}
+	return e
+}
+
+// end records the end of the step and waits until that is on disk.
+func (st *step) end(ctx context.Context, by sessionlog.Actor, agentTime time.Time, e sessionlog.Ended) error {
+	ev := sessionlog.New(sessionlog.StepEnded, by, st.id, e)
+	ev.AgentTime = agentTime
+	_, err := sessionlog.Append(ctx, st.session.rec, ev)
+	return err
+}
+
+func (st *step) total(stream sessionlog.Stream) *total {
+	t := st.totals[stream]
+	if t == nil {
+		t = &total{sum: sha256.New()}
+		st.totals[stream] = t
+	}
+	return t
+}
+
+// recount takes the totals from the record.
+func (st *step) recount(ctx context.Context) error {
+	st.totals, st.started = map[sessionlog.Stream]*total{}, false
+	head, err := st.asked.Wait(ctx)
+	if err != nil {
+		return err
+	}
+	for from := head.Seq - 1; ; {
+		evs, err := st.session.rec.Read(ctx, from, feedEvents)
+		if err != nil {
+			st.totals = nil
+			return fmt.Errorf("recount output: %w", err)
+		}
+		if len(evs) == 0 {
+			return nil
+		}
+		for _, ev := range evs {
+			if ev.Step != st.id {
+				continue
+			}
+			switch ev.Kind {
+			case sessionlog.StepStarted:
+				st.started = true
+			case sessionlog.StepOutput:
+				t := st.total(ev.Chunk.Stream)
+				t.next = ev.Chunk.Offset + int64(len(ev.Chunk.Data))
+				t.sum.Write(ev.Chunk.Data)
+			}
+		}
+		from = evs[len(evs)-1].Seq + 1
+	}
+}
