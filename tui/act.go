@@ -1,0 +1,252 @@
+package tui
+
+import (
+	"fmt"
+	"unicode"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// mode returns what the keys mean now.
+func (m *Model) mode() mode {
+	if m.help != nil {
+		return inHelp
+	}
+	return m.under()
+}
+
+// under returns what the keys mean beneath the help.
+func (m *Model) under() mode {
+	switch m.screen {
+	case screenWorkspace:
+		if m.insert {
+			return typingCommand
+		}
+		return onWorkspace
+	case screenReplay:
+		return onReplay
+	}
+	if l := m.list(); l.typing {
+		return typingFilter
+	}
+	if m.screen == screenSessions {
+		return onSessions
+	}
+	return onFleet
+}
+
+// list returns the list of the screen that is shown.
+func (m *Model) list() *list {
+	if m.screen == screenSessions {
+		return &m.recs.list
+	}
+	return &m.fleet.list
+}
+
+// key takes one key. A terminal sends Alt and a key as Esc and that key, and so
+// does somebody who types fast: it is taken as the two of them.
+func (m *Model) key(k tea.KeyPressMsg) tea.Cmd {
+	if k.Mod.Contains(tea.ModAlt) && k.Text == "" {
+		second := tea.KeyPressMsg{Code: k.Code, ShiftedCode: k.ShiftedCode, Mod: k.Mod &^ tea.ModAlt}
+		if second.Mod&^tea.ModShift == 0 && unicode.IsPrint(k.Code) {
+			second.Text = string(k.Code)
+			if second.Mod.Contains(tea.ModShift) {
+				second.Text = string(unicode.ToUpper(k.Code))
+			}
+		}
+		return tea.Batch(m.press(tea.KeyPressMsg{Code: tea.KeyEscape}), m.press(second))
+	}
+	return m.press(k)
+}
+
+func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
+	in, name := m.mode(), k.String()
+	m.notice = ""
+	leaving := m.leaving
+	m.leaving = false
+	if p := m.work.current(); in == typingCommand && p != nil && p.paste != "" {
+		m.answerPaste(p, name)
+		return nil
+	}
+	if m.prefix {
+		m.prefix, name = false, "g-"+name
+	} else if m.keys.prefix(in, name) {
+		m.prefix = true
+		return nil
+	}
+	if b := m.keys.find(in, name); b != nil {
+		m.leaving = leaving && name == "q"
+		cmd := b.do(m, name)
+		m.rearm()
+		return cmd
+	}
+	m.text(in, k)
+	return nil
+}
+
+// rearm wakes the pacer where a key has started something that moves by itself.
+func (m *Model) rearm() {
+	if !m.ended && m.tick() > 0 {
+		m.pacer.wake(true)
+	}
+}
+
+// text gives a key to what is typed into.
+func (m *Model) text(in mode, k tea.KeyPressMsg) {
+	switch in {
+	case typingCommand:
+		p := m.work.current()
+		p.edit.key(k)
+		p.stale = true
+	case typingFilter:
+		if m.list().filter.key(k) {
+			m.filtered()
+		}
+	}
+}
+
+// filtered works out the hits of a filter that changed.
+func (m *Model) filtered() {
+	m.list().cursor = 0
+	if m.screen == screenSessions {
+		m.recs.find()
+		return
+	}
+	m.fleet.find()
+}
+
+// pasted takes pasted text. Into a command line, anything that is not one line
+// of plain text asks first.
+func (m *Model) pasted(s string) {
+	switch p := m.work.current(); m.mode() {
+	case typingFilter:
+		if risky(s) == "" {
+			m.list().filter.insert(s)
+			m.filtered()
+		}
+	case typingCommand:
+		p.stale = true
+		if why := risky(s); why != "" {
+			p.paste = s
+			m.say(fmt.Sprintf("the pasted text has %s: y pastes it, any other key drops it", why))
+			return
+		}
+		p.edit.insert(trimLine(s))
+	}
+}
+
+func (m *Model) answerPaste(p *pane, key string) {
+	if key == "y" {
+		p.edit.insert(trimLine(p.paste))
+	}
+	p.paste, p.stale = "", true
+}
+
+func trimLine(s string) string {
+	for len(s) > 0 && (s[len(s)-1] == '\n' || s[len(s)-1] == '\r') {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// show goes to a screen.
+func (m *Model) show(s screen) {
+	m.insert, m.help = false, nil
+	m.screen = s
+	if s != screenReplay {
+		m.endReplay()
+	}
+	m.staleAll()
+}
+
+// closeScreen goes one screen back; on the fleet it leaves, asking once if
+// panes are open.
+func (m *Model) closeScreen() tea.Cmd {
+	switch m.screen {
+	case screenReplay:
+		if m.cfg.Replay != "" {
+			return m.quit()
+		}
+		m.show(m.play.back)
+	case screenFleet:
+		if n := len(m.work.panes); n > 0 && !m.leaving {
+			m.leaving = true
+			m.say(fmt.Sprintf("%s open; q again quits, sessions and commands go on", plural(n, "pane")))
+			return nil
+		}
+		return m.quit()
+	default:
+		m.show(screenFleet)
+	}
+	return nil
+}
+
+// escape takes away what was added last: zoom, hold, filter.
+func (m *Model) escape() {
+	switch m.screen {
+	case screenWorkspace:
+		m.work.zoom = false
+	case screenFleet, screenSessions:
+		m.clearFilter()
+	}
+}
+
+func (m *Model) clearFilter() {
+	l := m.list()
+	l.typing = false
+	l.filter.set("")
+	m.filtered()
+}
+
+func (m *Model) leaveInsert() {
+	m.insert = false
+	m.work.current().stale = true
+}
+
+// moveCursor moves the cursor of the list that is shown.
+func (m *Model) moveCursor(n int) {
+	if m.screen == screenSessions {
+		m.recs.move(n, len(m.recs.hits))
+		return
+	}
+	m.fleet.move(n, len(m.fleet.hits))
+}
+
+// mark marks the endpoint under the cursor, or takes the mark away.
+func (m *Model) mark() {
+	if row := m.fleet.under(); row != nil {
+		row.marked = !row.marked
+		m.moveCursor(1)
+	}
+}
+
+// openChosen opens the marked endpoints, or the one under the cursor.
+func (m *Model) openChosen(look bool) tea.Cmd {
+	eps := m.fleet.chosen()
+	if len(eps) == 0 {
+		return nil
+	}
+	first := len(m.work.panes)
+	cmd := m.open(eps...)
+	if look {
+		m.show(screenWorkspace)
+		m.work.setFocus(first)
+		return cmd
+	}
+	m.say(fmt.Sprintf("%s opened behind; gw shows them", plural(len(eps), "pane")))
+	return cmd
+}
+
+// cycle moves the focus to the next pane, or the one before.
+func (m *Model) cycle(by int) {
+	if n := len(m.work.panes); n > 0 {
+		m.work.setFocus((m.work.focus + by + n) % n)
+	}
+}
+
+// followTail shows the newest output of the focused pane again.
+func (m *Model) followTail() {
+	if p := m.work.current(); p != nil {
+		p.scroll.held, p.stale = false, true
+	}
+}

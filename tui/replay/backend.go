@@ -1,0 +1,172 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/caisey/caisey/relay/console"
+	"github.com/caisey/caisey/sessionlog"
+)
+
+// batch is the most events asked of the record at once.
+const batch = 512
+
+// New returns a Backend that serves one record and does nothing. The record may
+// still grow; its owner closes it.
+func New(record sessionlog.Reader) console.Backend {
+	return &backend{record: record}
+}
+
+type backend struct {
+	record sessionlog.Reader
+
+	mu    sync.Mutex // guards state
+	state sessionlog.State
+}
+
+// Self names nobody: whoever has the file may look at it.
+func (b *backend) Self() console.Self { return console.Self{Name: "replay"} }
+
+// Directory returns the one endpoint that the record is of, as not online.
+func (b *backend) Directory(ctx context.Context) (console.Roster, error) {
+	s, err := b.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ep := console.Endpoint{ID: s.Endpoint, Client: s.Client, Name: s.Name, Since: s.Last}
+	return &roster{first: []console.Endpoint{ep}, done: make(chan struct{})}, nil
+}
+
+// Watch serves the record's events from from on.
+func (b *backend) Watch(ctx context.Context, id sessionlog.SessionID, from sessionlog.Seq) (console.Feed, error) {
+	s, err := b.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if id != s.ID {
+		return nil, console.Errorf(console.CodeNotFound, "", "there is no session %.40s in this file", id)
+	}
+	feed := &feed{record: b.record, next: max(from, 1)}
+	feed.ctx, feed.stop = context.WithCancelCause(context.Background())
+	return feed, nil
+}
+
+// Do refuses: a record is only looked at.
+func (b *backend) Do(context.Context, console.Intent) (console.Receipt, error) {
+	return console.Receipt{}, console.Errorf(console.CodeRefused, "connect to a relay to run commands", "a replay is read-only")
+}
+
+// Search returns the one session, if q means it.
+func (b *backend) Search(ctx context.Context, q console.Query) ([]console.Session, error) {
+	s, err := b.session(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case !strings.HasPrefix(string(s.ID), string(q.ID)),
+		q.Client != "" && q.Client != s.Client,
+		q.By != "" && q.By != s.Technician,
+		s.Last.Before(q.Since):
+		return nil, nil
+	}
+	return []console.Session{s}, nil
+}
+
+// session folds what is new in the record and returns it as a list shows it.
+func (b *backend) session(ctx context.Context) (console.Session, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.state.Head < b.record.Head().Seq {
+		evs, err := b.record.Read(ctx, b.state.Head+1, batch)
+		if err != nil {
+			return console.Session{}, fmt.Errorf("read record: %w", err)
+		}
+		if len(evs) == 0 {
+			break
+		}
+		for _, ev := range evs {
+			b.state.Apply(ev)
+		}
+	}
+	st := &b.state
+	s := console.Session{
+		ID: st.Opened.Session, Client: st.Opened.Client, Endpoint: st.Opened.Endpoint, Name: st.Opened.Name,
+		Technician: st.Opened.Technician, Opened: st.Since, Closed: st.Closed, Last: st.Last,
+		Events: st.Head, Steps: len(st.Steps),
+	}
+	for _, step := range st.Steps {
+		if step.Ended == nil {
+			s.Running++
+		}
+	}
+	return s, nil
+}
+
+// A roster tells of its endpoints once and then waits until it is closed.
+type roster struct {
+	first []console.Endpoint
+	once  sync.Once
+	done  chan struct{}
+}
+
+func (r *roster) Next(ctx context.Context) (console.Changes, error) {
+	if r.first != nil {
+		ch := console.Changes{Endpoints: r.first}
+		r.first = nil
+		return ch, nil
+	}
+	select {
+	case <-r.done:
+		return console.Changes{}, errClosed
+	case <-ctx.Done():
+		return console.Changes{}, context.Cause(ctx)
+	}
+}
+
+func (r *roster) Close() error {
+	r.once.Do(func() { close(r.done) })
+	return nil
+}
+
+var errClosed = errors.New("feed is closed")
+
+// A feed reads the record and follows it to its seal.
+type feed struct {
+	record sessionlog.Reader
+	next   sessionlog.Seq
+	ctx    context.Context // ends when the feed is closed
+	stop   context.CancelCauseFunc
+}
+
+func (f *feed) Next(ctx context.Context) ([]sessionlog.Event, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(f.ctx, func() { cancel(errClosed) })()
+	for {
+		evs, err := f.record.Read(ctx, f.next, batch)
+		switch {
+		case context.Cause(ctx) != nil:
+			return nil, context.Cause(ctx)
+		case err != nil:
+			return nil, fmt.Errorf("read record: %w", err)
+		case len(evs) > 0:
+			f.next = evs[len(evs)-1].Seq + 1
+			return evs, nil
+		}
+		head := f.record.Head()
+		if head.Sealed && f.next > head.Seq {
+			return nil, io.EOF
+		}
+		if _, err := f.record.Wait(ctx, f.next-1); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (f *feed) Close() error {
+	f.stop(errClosed)
+	return nil
+}

@@ -1,0 +1,271 @@
+package tui
+
+import (
+	"time"
+
+	"github.com/caisey/caisey/sessionlog"
+	"github.com/caisey/caisey/tui/vt"
+)
+
+// The most that a transcript keeps in memory. The record has all of it.
+const (
+	maxLines = 20_000
+	maxBytes = 4 << 20
+)
+
+// What the Tag of a line says.
+const (
+	tagStdout uint8 = iota
+	tagStderr
+	tagOurs // not of the endpoint
+)
+
+// A transcript is the fold of a session's events into blocks of lines. It keeps
+// the newest ones, within bounds. The zero value is the transcript of nothing.
+type transcript struct {
+	opened sessionlog.Opened
+	closed bool
+	seq    sessionlog.Seq // of the newest event
+
+	blocks  []*block // in the order they were begun; numbered without a gap
+	byStep  map[sessionlog.StepID]*block
+	begun   int // blocks begun so far
+	running int // steps that have not ended
+	lines   int // kept, of all blocks
+	bytes   int
+	dropped int // lines that fell out
+}
+
+// A block is one step with its output, or one remark.
+type block struct {
+	n     int
+	at    time.Time
+	who   string
+	text  string // the command or the remark, safe to draw
+	step  sessionlog.StepID
+	actor sessionlog.Actor
+
+	command    string // as it was typed
+	dispatched bool
+	started    time.Time
+	cancel     bool
+	ended      *sessionlog.Ended
+
+	out  map[sessionlog.Stream]*vt.Lines // until the step has ended
+	ring vt.Ring
+}
+
+// apply folds the next event in.
+func (t *transcript) apply(ev sessionlog.Event) {
+	t.seq = ev.Seq
+	switch ev.Kind {
+	case sessionlog.SessionOpened:
+		_ = ev.Decode(&t.opened) // what it does not say stays empty
+	case sessionlog.SessionClosed:
+		var c sessionlog.Closed
+		_ = ev.Decode(&c)
+		t.closed = true
+		t.remark(ev, "session closed "+c.Why)
+	case sessionlog.NoteAdded:
+		var n sessionlog.Note
+		_ = ev.Decode(&n)
+		t.remark(ev, "note: "+n.Text)
+	case sessionlog.StepRequested:
+		t.request(ev)
+	default:
+		if b := t.byStep[ev.Step]; b != nil {
+			t.step(b, ev)
+		}
+	}
+	t.trim()
+}
+
+func (t *transcript) begin(ev sessionlog.Event, text string) *block {
+	b := &block{n: t.begun, at: ev.Time, who: vt.Plain(ev.Actor.Name()), text: vt.Plain(text), actor: ev.Actor}
+	b.ring.MaxLines, b.ring.MaxBytes = maxLines, maxBytes
+	t.begun++
+	t.lines++
+	t.blocks = append(t.blocks, b)
+	return b
+}
+
+func (t *transcript) remark(ev sessionlog.Event, text string) { t.begin(ev, text) }
+
+func (t *transcript) request(ev sessionlog.Event) {
+	var req sessionlog.Requested
+	if ev.Decode(&req) != nil || t.byStep[ev.Step] != nil {
+		return
+	}
+	if t.byStep == nil {
+		t.byStep = map[sessionlog.StepID]*block{}
+	}
+	b := t.begin(ev, req.Command)
+	b.step, b.command, b.out = ev.Step, req.Command, map[sessionlog.Stream]*vt.Lines{}
+	t.byStep[ev.Step] = b
+	t.running++
+}
+
+func (t *transcript) step(b *block, ev sessionlog.Event) {
+	switch ev.Kind {
+	case sessionlog.StepDispatched:
+		b.dispatched = true
+	case sessionlog.StepStarted:
+		b.started = ev.Time
+	case sessionlog.StepCancel:
+		b.cancel = true
+	case sessionlog.StepOutput:
+		if ev.Chunk != nil && b.out != nil {
+			t.output(b, ev.Chunk)
+		}
+	case sessionlog.StepEnded:
+		var end sessionlog.Ended
+		if b.ended == nil && ev.Decode(&end) == nil {
+			t.end(b, &end)
+		}
+	}
+}
+
+func (t *transcript) output(b *block, c *sessionlog.Chunk) {
+	l := b.out[c.Stream]
+	if l == nil {
+		l = &vt.Lines{}
+		b.out[c.Stream] = l
+	}
+	l.Write(c.Data, t.keep(b, c.Stream))
+}
+
+// keep returns what puts a line of a stream into b.
+func (t *transcript) keep(b *block, s sessionlog.Stream) func(vt.Line) {
+	tag := tagStdout
+	if s == sessionlog.Stderr {
+		tag = tagStderr
+	}
+	return func(l vt.Line) {
+		l.Tag = tag
+		t.push(b, l)
+	}
+}
+
+func (t *transcript) push(b *block, l vt.Line) {
+	lines, bytes, dropped := b.ring.Len(), b.ring.Bytes(), b.ring.Dropped()
+	b.ring.Push(l)
+	t.lines += b.ring.Len() - lines
+	t.bytes += b.ring.Bytes() - bytes
+	t.dropped += b.ring.Dropped() - dropped
+}
+
+func (t *transcript) end(b *block, end *sessionlog.Ended) {
+	for _, s := range []sessionlog.Stream{sessionlog.Stdout, sessionlog.Stderr} {
+		if l := b.out[s]; l != nil {
+			l.Flush(t.keep(b, s))
+		}
+	}
+	b.ended, b.out = end, nil
+	t.running--
+	if end.Why != "" {
+		l := vt.PlainLine(string(end.State) + ": " + end.Why)
+		l.Tag = tagOurs
+		t.push(b, l)
+	}
+}
+
+// trim lets the oldest lines fall out while there are too many.
+func (t *transcript) trim() {
+	for t.lines > maxLines || t.bytes > maxBytes {
+		oldest := t.oldest()
+		if oldest == nil {
+			return
+		}
+		if oldest.ring.Len() == 0 { // only its first line is left
+			t.blocks = t.blocks[1:]
+			delete(t.byStep, oldest.step)
+			if oldest.step != "" && oldest.ended == nil {
+				t.running--
+			}
+			t.lines--
+			t.dropped++
+			continue
+		}
+		bytes := oldest.ring.Bytes()
+		oldest.ring.Drop()
+		t.lines--
+		t.dropped++
+		t.bytes += oldest.ring.Bytes() - bytes
+	}
+}
+
+// manyBlocks is how many blocks there are when even a step that has not ended
+// may fall out.
+const manyBlocks = 1000
+
+// oldest returns the first block that can give a line. The first line of a step
+// that has not ended stays if it can.
+func (t *transcript) oldest() *block {
+	for i, b := range t.blocks {
+		if b.ring.Len() > 0 || i == 0 && (b.step == "" || b.ended != nil || len(t.blocks) > manyBlocks) {
+			return b
+		}
+	}
+	return nil
+}
+
+// block returns block number n, or nil if it is not kept.
+func (t *transcript) block(n int) *block {
+	if len(t.blocks) == 0 || n < t.blocks[0].n || n > t.blocks[len(t.blocks)-1].n {
+		return nil
+	}
+	return t.blocks[n-t.blocks[0].n]
+}
+
+// newest returns the newest step of who that has not ended, or nil.
+func (t *transcript) newest(who sessionlog.Actor) *block {
+	for i := len(t.blocks) - 1; i >= 0; i-- {
+		if b := t.blocks[i]; b.step != "" && b.ended == nil && b.actor == who {
+			return b
+		}
+	}
+	return nil
+}
+
+// commands returns the different commands of who, oldest first.
+func (t *transcript) commands(who sessionlog.Actor) []string {
+	var out []string
+	for _, b := range t.blocks {
+		if b.step != "" && b.actor == who && (len(out) == 0 || out[len(out)-1] != b.command) {
+			out = append(out, b.command)
+		}
+	}
+	return out
+}
+
+// Lines of a block are numbered: header, then the ring's own numbers, then the
+// lines that are not yet complete.
+const header = -1
+
+// first and end return the numbers of the block's first line after the header
+// and of the line after its last.
+func (b *block) first() int { return b.ring.Dropped() }
+func (b *block) end() int   { return b.ring.Dropped() + b.ring.Len() + len(b.partials()) }
+
+func (b *block) line(n int) vt.Line {
+	if i := n - b.ring.Dropped() - b.ring.Len(); i >= 0 {
+		return b.partials()[i]
+	}
+	return b.ring.At(n)
+}
+
+// partials returns the lines that are not yet complete, at most one a stream.
+func (b *block) partials() []vt.Line {
+	var out []vt.Line
+	for _, s := range []sessionlog.Stream{sessionlog.Stdout, sessionlog.Stderr} {
+		if l := b.out[s]; l != nil {
+			if line, ok := l.Partial(); ok {
+				if s == sessionlog.Stderr {
+					line.Tag = tagStderr
+				}
+				out = append(out, line)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,166 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/charmbracelet/x/ansi"
+	"pgregory.net/rapid"
+
+	"github.com/caisey/caisey/relay/console"
+	"github.com/caisey/caisey/sessionlog"
+)
+
+func testSheet(tr *transcript, width int) *sheet {
+	th := newTheme(true, false, false)
+	return &sheet{tr, &th, ansi.WcWidth, width, noon}
+}
+
+// all returns every row of a transcript.
+func (s *sheet) all() []string {
+	var out []string
+	for _, b := range s.blocks {
+		lines := []int{header}
+		for n := b.first(); n < b.end(); n++ {
+			lines = append(lines, n)
+		}
+		for _, n := range lines {
+			rows := s.rows(b, n)
+			if c := s.count(b, n); c != len(rows) {
+				panic(fmt.Sprintf("count says %d of %d rows", c, len(rows)))
+			}
+			for _, row := range rows {
+				out = append(out, row.Text)
+			}
+		}
+	}
+	return out
+}
+
+// TestScrollIsAWindow asserts that whatever is scrolled, the rows in sight are a
+// window of all rows, and where a model says.
+func TestScrollIsAWindow(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		tr := &transcript{}
+		for i := range rapid.IntRange(1, 6).Draw(rt, "steps") {
+			step := sessionlog.StepID(fmt.Sprint(i))
+			tr.apply(sessionlog.New(sessionlog.StepRequested, "technician:ana", step,
+				sessionlog.Requested{Command: strings.Repeat("c", rapid.IntRange(1, 60).Draw(rt, "command"))}))
+			for range rapid.IntRange(0, 10).Draw(rt, "lines") {
+				text := strings.Repeat("x漢", rapid.IntRange(0, 30).Draw(rt, "length")) + fmt.Sprint(i) + "\n"
+				tr.apply(sessionlog.NewOutput("agent:x", step, sessionlog.Chunk{Stream: sessionlog.Stdout, Data: []byte(text)}))
+			}
+		}
+		s := testSheet(tr, rapid.IntRange(24, 60).Draw(rt, "width"))
+		height := rapid.IntRange(1, 12).Draw(rt, "height")
+		all := s.all()
+		end := max(0, len(all)-height)
+		var sc scroll
+		top := end
+		for _, n := range rapid.SliceOfN(rapid.IntRange(-15, 15), 0, 12).Draw(rt, "moves") {
+			s.move(&sc, n, height)
+			top = min(max(top+n, 0), end)
+			var got []string
+			for _, row := range s.render(&sc, height) {
+				got = append(got, row.Text)
+			}
+			if want := all[top:min(len(all), top+height)]; strings.Join(got, "\n") != strings.Join(want, "\n") {
+				rt.Fatalf("after %d at %d of %d:\n%s\nwant\n%s", n, top, len(all), strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+		}
+	})
+}
+
+func TestTranscriptIsBounded(t *testing.T) {
+	tr := &transcript{}
+	for i := range 300 {
+		step := sessionlog.StepID(fmt.Sprint(i))
+		tr.apply(sessionlog.New(sessionlog.StepRequested, "technician:ana", step, sessionlog.Requested{Command: "c"}))
+		for range 20 {
+			tr.apply(sessionlog.NewOutput("agent:x", step, sessionlog.Chunk{Stream: sessionlog.Stdout, Data: []byte(strings.Repeat(strings.Repeat("y", 990)+"\n", 10))}))
+		}
+		if i%3 > 0 {
+			tr.apply(sessionlog.New(sessionlog.StepEnded, "agent:x", step, sessionlog.Ended{State: sessionlog.OK}))
+		}
+		lines, bytes := 0, 0
+		for _, b := range tr.blocks {
+			lines += 1 + b.ring.Len()
+			bytes += b.ring.Bytes()
+		}
+		if lines != tr.lines || bytes != tr.bytes {
+			t.Fatalf("counts %d lines, %d bytes, has %d, %d", tr.lines, tr.bytes, lines, bytes)
+		}
+		if lines > maxLines || bytes > maxBytes {
+			t.Fatalf("keeps %d lines, %d bytes", lines, bytes)
+		}
+	}
+	if total := 300 * 201; tr.lines+tr.dropped != total {
+		t.Errorf("%d lines kept, %d dropped, of %d", tr.lines, tr.dropped, total)
+	}
+	testSheet(tr, 80).all()
+}
+
+func TestManyStepsAreBounded(t *testing.T) {
+	tr := &transcript{}
+	for i := range maxLines + 5000 { // none of them ends
+		tr.apply(sessionlog.New(sessionlog.StepRequested, "technician:ana", sessionlog.StepID(fmt.Sprint(i)), sessionlog.Requested{Command: "c"}))
+	}
+	if len(tr.blocks) > maxLines || len(tr.byStep) > maxLines || tr.running > maxLines {
+		t.Errorf("keeps %d blocks, %d steps, %d running", len(tr.blocks), len(tr.byStep), tr.running)
+	}
+}
+
+// A flaky Backend fails to watch now and then.
+type flaky struct {
+	*world
+	fails int
+}
+
+func (f *flaky) Watch(ctx context.Context, id sessionlog.SessionID, from sessionlog.Seq) (console.Feed, error) {
+	if f.fails > 0 {
+		f.fails--
+		return nil, errors.New("no route")
+	}
+	feed, err := f.world.Watch(ctx, id, from)
+	return &shortFeed{Feed: feed}, err
+}
+
+// A shortFeed breaks after the first events.
+type shortFeed struct {
+	console.Feed
+	used bool
+}
+
+func (f *shortFeed) Next(ctx context.Context) ([]sessionlog.Event, error) {
+	if f.used {
+		return nil, errors.New("connection lost")
+	}
+	f.used = true
+	evs, err := f.Feed.Next(ctx)
+	return evs[:min(1, len(evs))], err
+}
+
+func TestStreamGoesOnWhereItWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "db01")
+		s := w.history(0, 3, "bo")
+		st := &stream{backend: &flaky{world: w, fails: 3}, session: s.id, wake: func() {}}
+		done := make(chan struct{})
+		go func() { defer close(done); st.run(t.Context()) }()
+		synctest.Wait()
+		st.mu.Lock()
+		state := st.state
+		st.mu.Unlock()
+		if !strings.Contains(state, "DISCONNECTED") {
+			t.Error("nothing is said of the lost connection")
+		}
+		<-done
+		if !st.transcript.closed || st.transcript.seq != 14 || len(st.transcript.blocks) != 4 {
+			t.Errorf("at %d with %d blocks", st.transcript.seq, len(st.transcript.blocks))
+		}
+	})
+}

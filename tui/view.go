@@ -1,0 +1,77 @@
+package tui
+
+import (
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+)
+
+// View returns the screen. It is drawn again only if something changed.
+func (m *Model) View() tea.View {
+	if !m.dirty {
+		return m.view
+	}
+	m.dirty = false
+	rows, cursor := m.draw()
+	m.view = tea.NewView(strings.Join(rows, "\n"))
+	m.view.AltScreen = true
+	m.view.WindowTitle = "caisey"
+	if cursor != nil {
+		cursor.Blink = false
+	}
+	m.view.Cursor = cursor
+	return m.view
+}
+
+// draw returns exactly as many rows as the screen has, none wider than it.
+func (m *Model) draw() ([]string, *tea.Cursor) {
+	if m.w < minWidth || m.h < minHeight {
+		return []string{ansi.Truncate("caisey needs 40x8", max(m.w, 0), "")}, nil
+	}
+	var rows []string
+	var cursor *tea.Cursor
+	switch {
+	case m.help != nil:
+		rows = m.drawHelp()
+	case m.screen == screenWorkspace:
+		rows, cursor = m.drawWorkspace()
+	case m.screen == screenSessions:
+		rows, cursor = m.drawSessions()
+	case m.screen == screenReplay:
+		rows = m.drawReplay()
+	default:
+		rows, cursor = m.drawFleet()
+	}
+	for len(rows) < m.h-1 {
+		rows = append(rows, "")
+	}
+	return append(rows[:m.h-1], m.lastRow()), cursor
+}
+
+// bar returns the first row of a screen.
+func (m *Model) bar(left, right string) string {
+	return m.theme.bar.on(ends(" "+left, " "+right, m.w, m.method))
+}
+
+// lastRow is the notice, or else the mode and its keys.
+func (m *Model) lastRow() string {
+	if m.notice != "" {
+		look := m.theme.busy
+		if m.alarm {
+			look = m.theme.bad
+		}
+		return look.on(fit(" "+m.notice, m.w, m.method))
+	}
+	word := " NORMAL"
+	switch m.mode() {
+	case typingCommand:
+		word = " INSERT"
+	case typingFilter:
+		word = " FILTER"
+	}
+	if m.prefix {
+		return m.theme.strong.on(word) + fit("  g: f fleet  w workspace  r recordings  g top", m.w-len(word), m.method)
+	}
+	return m.theme.strong.on(word) + fit(m.keys.footer(m.mode(), m.w-len(word)), m.w-len(word), m.method)
+}
