@@ -1,0 +1,91 @@
+// Package sshd hosts the interface and the verbs for technicians over SSH.
+//
+// People prove themselves with an ed25519 key, plain or on a security key, and
+// with nothing else. The key callback only says yes or no; who somebody is, is
+// computed once in the session from the key that was proved. A connection can
+// do nothing but open sessions: no forwarding, no subsystems, no agent.
+package sshd
+
+import (
+	"context"
+	"crypto"
+	"log/slog"
+	"net"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/caisey/caisey/relay/console"
+)
+
+// Technicians knows who may come in.
+type Technicians interface {
+	// Allowed reports whether the key is a technician's. It is asked about keys
+	// that are only offered, and must not remember them.
+	Allowed(ctx context.Context, key ssh.PublicKey) bool
+	// Console returns the relay as the holder of key, which was proved, sees it.
+	// It is called once for every session.
+	Console(key ssh.PublicKey, remote net.Addr) (console.Backend, error)
+}
+
+// Config says how a Server behaves.
+type Config struct {
+	// HostKey proves the server: an ed25519 key. Required.
+	HostKey crypto.Signer
+	// Technicians knows who may come in. Required.
+	Technicians Technicians
+	// Version is what the server calls itself and what `version` prints. If
+	// empty, "devel".
+	Version string
+	// HandshakeTimeout is how long a connection has to log in. If zero, 10 s.
+	HandshakeTimeout time.Duration
+	// MaxPending is the most connections that have not logged in. If zero, 64.
+	MaxPending int
+	// MaxPendingPerAddr is the most of them from one address. If zero, 8.
+	MaxPendingPerAddr int
+	// MaxSessions is the most sessions of all connections. If zero, 512.
+	MaxSessions int
+	// MaxSessionsPerConn is the most sessions of one connection. If zero, 16.
+	MaxSessionsPerConn int
+	// IdleTimeout ends the interface after this long without a key pressed;
+	// output does not count. If zero, 12 hours; if negative, never.
+	IdleTimeout time.Duration
+	// Log is told about connections and failures. If nil, slog.Default().
+	Log *slog.Logger
+
+	// stuckAfter is how long a client may leave output unread. If zero, 30 s.
+	stuckAfter time.Duration
+	// model makes the interface. If nil, the real one.
+	model modelFunc
+}
+
+func (c Config) withDefaults() Config {
+	def := func(n *int, v int) {
+		if *n == 0 {
+			*n = v
+		}
+	}
+	def(&c.MaxPending, 64)
+	def(&c.MaxPendingPerAddr, 8)
+	def(&c.MaxSessions, 512)
+	def(&c.MaxSessionsPerConn, 16)
+	if c.HandshakeTimeout == 0 {
+		c.HandshakeTimeout = 10 * time.Second
+	}
+	if c.IdleTimeout == 0 {
+		c.IdleTimeout = 12 * time.Hour
+	}
+	if c.stuckAfter == 0 {
+		c.stuckAfter = 30 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Version == "" {
+		c.Version = "devel"
+	}
+	if c.model == nil {
+		c.model = newModel
+	}
+	return c
+}

@@ -1,0 +1,148 @@
+package verb
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caisey/caisey/relay/console"
+	"github.com/caisey/caisey/sessionlog"
+)
+
+const (
+	// maxAsking is how many targets are asked at once.
+	maxAsking = 64
+	// cancelGrace is how long a cancelled step has to say how it ended.
+	cancelGrace = 5 * time.Second
+)
+
+type runVerb struct {
+	Target  []string `arg:"" help:"Globs over CLIENT/ENDPOINT. The command stands after --."`
+	Labels  []string `short:"l" sep:"none" placeholder:"KEY=VALUE,KEY!=VALUE" help:"Only endpoints with these labels."`
+	Timeout duration `default:"60s" help:"How long the command may run; 0 means for ever."`
+	JSON    bool     `name:"json" help:"One JSON event a line."`
+}
+
+func (v *runVerb) run(ctx context.Context, e *env) error {
+	if !e.hasCmd || strings.TrimSpace(e.command) == "" {
+		return console.Errorf(console.CodeUsage, "write it after the targets: run acme/db01 -- uptime",
+			"run %s: there is no command", strings.Join(v.Target, " "))
+	}
+	eps, err := e.endpoints(ctx, v.Target, v.Labels)
+	if err != nil {
+		return err
+	}
+	r := &running{
+		env: e, command: e.command, timeout: time.Duration(v.Timeout), json: v.JSON,
+		slots: make(chan struct{}, maxAsking),
+	}
+	results := r.all(ctx, eps)
+	if err := r.report(results); err != nil {
+		return err
+	}
+	if code := exitOf(ctx, results); code != ExitOK {
+		return exitError(code)
+	}
+	return nil
+}
+
+// running is one command on its way to all its targets.
+type running struct {
+	*env
+	command string
+	timeout time.Duration
+	json    bool
+	slots   chan struct{} // held by a target while it is asked
+}
+
+// A result is how one target ended.
+type result struct {
+	ep      console.Endpoint
+	session sessionlog.SessionID // empty if none was opened
+	step    sessionlog.StepID
+	state   sessionlog.Outcome
+	exit    int // -1 if there is none
+	why     string
+	// relay says that the relay failed, not the endpoint and not the command.
+	relay bool
+}
+
+// all runs the command on every endpoint and returns how each ended.
+func (r *running) all(ctx context.Context, eps []console.Endpoint) []result {
+	results := make([]result, len(eps))
+	var wg sync.WaitGroup
+	for i, ep := range eps {
+		wg.Go(func() { results[i] = r.one(ctx, ep, len(eps) > 1) })
+	}
+	wg.Wait()
+	return results
+}
+
+// one runs the command on one endpoint.
+func (r *running) one(ctx context.Context, ep console.Endpoint, prefixed bool) result {
+	res := result{ep: ep, step: sessionlog.NewStepID(), exit: -1}
+	select {
+	case r.slots <- struct{}{}:
+	case <-ctx.Done():
+		return res.ended(sessionlog.Cancelled, "not asked for any more")
+	}
+	seq, ok := r.ask(ctx, &res)
+	<-r.slots
+	if !ok {
+		return res
+	}
+	return r.follow(ctx, res, seq, prefixed)
+}
+
+// ask opens the session and requests the step. If that fails, res says how.
+func (r *running) ask(ctx context.Context, res *result) (sessionlog.Seq, bool) {
+	b := r.call.Backend
+	opened, err := b.Do(ctx, console.Open{Endpoint: res.ep.ID})
+	if err != nil {
+		*res = res.failed(ctx, err, false)
+		return 0, false
+	}
+	res.session = opened.Session
+	asked, err := b.Do(ctx, console.Run{Session: res.session, Step: res.step, Command: r.command, Timeout: r.timeout})
+	if err != nil {
+		if ctx.Err() != nil {
+			r.cancelStep(context.WithoutCancel(ctx), *res) // the asking may have come through
+		}
+		*res = res.failed(ctx, err, true)
+		return 0, false
+	}
+	return asked.Seq, true
+}
+
+// cancelStep asks for the end of res's step; an error means it has ended.
+func (r *running) cancelStep(ctx context.Context, res result) {
+	ctx, cancel := context.WithTimeout(ctx, cancelGrace)
+	defer cancel()
+	_, _ = r.call.Backend.Do(ctx, console.Cancel{Session: res.session, Step: res.step})
+}
+
+// ended returns r with its final state.
+func (r result) ended(state sessionlog.Outcome, why string) result {
+	r.state, r.why = state, why
+	return r
+}
+
+// failed returns r ended by an error of the Backend; asked says that the step
+// may have been requested nevertheless.
+func (r result) failed(ctx context.Context, err error, asked bool) result {
+	code, known := errorCode(err)
+	switch {
+	case ctx.Err() != nil:
+		return r.ended(sessionlog.Cancelled, "")
+	case code == console.CodeRefused || code == console.CodeUsage:
+		return r.ended(sessionlog.Refused, err.Error())
+	case code == console.CodeOffline || code == console.CodeNotFound:
+		return r.ended(sessionlog.Offline, err.Error())
+	}
+	r.relay = true
+	if asked && !known {
+		return r.ended(sessionlog.Lost, err.Error())
+	}
+	return r.ended(sessionlog.Failed, err.Error())
+}
