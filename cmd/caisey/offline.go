@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+
+	"github.com/caisey/caisey/relay/console"
+	"github.com/caisey/caisey/sessionlog"
+	"github.com/caisey/caisey/sessionlog/sqlitefile"
+	"github.com/caisey/caisey/tui/replay"
+)
+
+// offline runs `log FILE` and `replay FILE` on a session file, with no relay.
+func offline(ctx context.Context, args []string) int {
+	i := slices.IndexFunc(args[1:], isFile) + 1
+	if i == 0 {
+		return runVerb(ctx, args, nil)
+	}
+	return report(withRecord(ctx, args[i], func(b console.Backend, id sessionlog.SessionID) error {
+		if args[0] == "replay" && len(args) == 2 && isTerminal(os.Stdin) && isTerminal(os.Stdout) {
+			return showTUI(ctx, b, id)
+		}
+		words := slices.Clone(args)
+		words[i] = string(id)
+		if code := runVerb(ctx, words, b); code != 0 {
+			return exitCode(code)
+		}
+		return nil
+	}))
+}
+
+// isFile reports whether a word names something on this machine, rather than a
+// session of a relay.
+func isFile(word string) bool {
+	_, err := os.Stat(word)
+	return err == nil || !errors.Is(err, fs.ErrNotExist)
+}
+
+func withRecord(ctx context.Context, file string, do func(console.Backend, sessionlog.SessionID) error) error {
+	rec, err := sqlitefile.OpenFile(file)
+	if err != nil {
+		return err
+	}
+	defer rec.Close()
+	b := replay.New(rec)
+	found, err := b.Search(ctx, console.Query{})
+	if err != nil {
+		return fmt.Errorf("read record %s: %w", file, err)
+	}
+	if len(found) != 1 {
+		return fmt.Errorf("read record %s: it has no session", file)
+	}
+	return do(b, found[0].ID)
+}
+
+// An exitCode ends the program; what there was to say is said.
+type exitCode int
+
+func (exitCode) Error() string { return "" }
