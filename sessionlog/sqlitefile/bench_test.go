@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mattn/go-sqlite3"
 	"golang.org/x/sys/unix"
 
 	"github.com/caisey/caisey/sessionlog"
@@ -125,7 +126,7 @@ func benchBare(b *testing.B, batch, size int) time.Duration {
 	return time.Since(start)
 }
 
-func mustPrepare(tb testing.TB, c *conn, query string) driver.Stmt {
+func mustPrepare(tb testing.TB, c *conn, query string) *sqlite3.SQLiteStmt {
 	st, err := c.prepare(query)
 	if err != nil {
 		tb.Fatal(err)
