@@ -171,8 +171,8 @@ func (b *backend) open(ctx context.Context, in console.Open) (console.Receipt, e
 	return console.Receipt{Session: s.info.Session, Seq: 1}, nil
 }
 
-// maxCommand is the most bytes of a command line.
-const maxCommand = 128 << 10
+// maxCommand is the most bytes of a command line: what an agent takes.
+const maxCommand = 127 << 10
 
 func (b *backend) run(ctx context.Context, in console.Run) (console.Receipt, error) {
 	if err := checkRun(in); err != nil {

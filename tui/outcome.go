@@ -12,7 +12,7 @@ import (
 func (t *theme) outcome(b *block, now time.Time) (string, paint) {
 	switch {
 	case b.step == "":
-		return "", ""
+		return "", paint{}
 	case b.ended == nil:
 		return b.progress(now), t.busy
 	}

@@ -155,7 +155,7 @@ func (m *Model) sessionRow(rec console.Session, under bool, name, by int) string
 	if under {
 		left = m.theme.cursor.on(left)
 	}
-	state, look := stateOf(rec), paint("")
+	state, look := stateOf(rec), paint{}
 	if state != "SEALED" {
 		look = m.theme.busy
 	}

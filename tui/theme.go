@@ -3,6 +3,7 @@ package tui
 import (
 	"strings"
 
+	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/caisey/caisey/tui/vt"
@@ -37,36 +38,39 @@ func newTheme(dark, noColor, ascii bool) theme {
 	if ascii {
 		t.glyphs = glyphs{"-", "=", "|", "~", "=", "-"}
 	}
-	t.strong = sgr(ansi.AttrBold)
-	t.bar, t.focus, t.cursor = sgr(ansi.AttrReverse), sgr(ansi.AttrBold), sgr(ansi.AttrBold)
+	bold := lipgloss.NewStyle().Bold(true)
+	t.strong, t.cursor, t.focus = look(bold), look(bold), look(bold)
+	t.bar = look(lipgloss.NewStyle().Reverse(true))
 	if noColor {
 		t.bad, t.busy = t.strong, t.strong
 		return t
 	}
-	t.dim = sgr(ansi.AttrBrightBlackForegroundColor)
-	if dark {
-		t.good, t.bad = sgr(ansi.AttrBrightGreenForegroundColor), sgr(ansi.AttrBold, ansi.AttrBrightRedForegroundColor)
-		t.busy, t.title = sgr(ansi.AttrBrightYellowForegroundColor), sgr(ansi.AttrCyanForegroundColor)
-		t.focus = sgr(ansi.AttrBold, ansi.AttrBrightCyanForegroundColor)
-		return t
-	}
-	t.good, t.bad = sgr(ansi.AttrGreenForegroundColor), sgr(ansi.AttrBold, ansi.AttrRedForegroundColor)
-	t.busy, t.title = sgr(ansi.AttrMagentaForegroundColor), sgr(ansi.AttrBlueForegroundColor)
-	t.focus = sgr(ansi.AttrBold, ansi.AttrBlueForegroundColor)
+	color := lipgloss.NewStyle().Foreground
+	pick := lipgloss.LightDark(dark)
+	t.dim = look(color(lipgloss.BrightBlack))
+	t.good = look(color(pick(lipgloss.Green, lipgloss.BrightGreen)))
+	t.bad = look(bold.Foreground(pick(lipgloss.Red, lipgloss.BrightRed)))
+	t.busy = look(color(pick(lipgloss.Magenta, lipgloss.BrightYellow)))
+	t.title = look(color(pick(lipgloss.Blue, lipgloss.Cyan)))
+	t.focus = look(bold.Foreground(pick(lipgloss.Blue, lipgloss.BrightCyan)))
 	return t
 }
 
-// A paint is the SGR sequence that begins a look; "" is the terminal's own.
-type paint string
+// A paint is what stands before and behind a text in a look; the zero value is
+// the terminal's own. It is rendered once, since screens paint every frame.
+type paint struct{ before, after string }
 
-func sgr(attrs ...ansi.Attr) paint { return paint(ansi.SGR(attrs...)) }
+func look(style lipgloss.Style) paint {
+	before, after, _ := strings.Cut(style.Render("x"), "x")
+	return paint{before, after}
+}
 
 // on returns s in the look.
 func (p paint) on(s string) string {
-	if p == "" || s == "" {
+	if s == "" {
 		return s
 	}
-	return string(p) + s + "\x1b[m"
+	return p.before + s + p.after
 }
 
 // fit returns s, which has no SGR, as exactly width cells.

@@ -12,7 +12,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -20,6 +19,9 @@ import (
 
 	"github.com/caisey/caisey/agent"
 )
+
+// version is set by the linker.
+var version = "devel"
 
 // The exit codes.
 const (
@@ -91,7 +93,7 @@ func fail(stderr io.Writer, err error, code int) int {
 }
 
 func (c *enrollCmd) Run(ctx context.Context, s stream) error {
-	e, err := agent.Enroll(ctx, c.Token, agent.Config{Data: c.Data, Name: c.Name, Version: version()})
+	e, err := agent.Enroll(ctx, c.Token, agent.Config{Data: c.Data, Name: c.Name, Version: version})
 	if err != nil {
 		return err
 	}
@@ -101,7 +103,7 @@ func (c *enrollCmd) Run(ctx context.Context, s stream) error {
 
 func (c *runCmd) Run(ctx context.Context, s stream) error {
 	log := slog.New(slog.NewTextHandler(s.err, nil))
-	err := agent.Run(ctx, agent.Config{Data: c.Data, Version: version(), Log: log})
+	err := agent.Run(ctx, agent.Config{Data: c.Data, Version: version, Log: log})
 	if errors.Is(err, agent.ErrNotEnrolled) {
 		return fmt.Errorf("%w; enrol it first: caisey-agent enroll TOKEN --data %s", err, c.Data)
 	}
@@ -109,7 +111,7 @@ func (c *runCmd) Run(ctx context.Context, s stream) error {
 }
 
 func (c *versionCmd) Run(s stream) error {
-	_, err := fmt.Fprintf(s.out, "caisey-agent %s %s/%s %s\n", version(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	_, err := fmt.Fprintf(s.out, "caisey-agent %s %s/%s %s\n", version, runtime.GOOS, runtime.GOARCH, runtime.Version())
 	return err
 }
 
@@ -121,14 +123,6 @@ func printable(s string) string {
 		}
 		return r
 	}, s)
-}
-
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
-		return "dev"
-	}
-	return info.Main.Version
 }
 
 // defaultData returns where an agent keeps its things if it is not told.

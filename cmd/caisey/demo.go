@@ -87,7 +87,7 @@ func (d demoCmd) show(ctx context.Context, s *server, self console.Self, key dem
 		}
 		client, name, _ := demoEndpoint(i)
 		agents.Go(func() {
-			err := agent.Run(ctx, agent.Config{Data: d.agentDir(client, name), Relay: s.quicAddr.String(), Log: log})
+			err := agent.Run(ctx, agent.Config{Data: d.agentDir(client, name), Relay: s.quicAddr.String(), Version: version, Log: log})
 			if err != nil && ctx.Err() == nil {
 				log.Error("demo agent ended", "endpoint", client+"/"+name, "err", err)
 			}
@@ -151,7 +151,7 @@ func (d demoCmd) enroll(ctx context.Context, s *server, backend console.Backend,
 	if err != nil {
 		return fmt.Errorf("make token for %s/%s: %w", client, name, err)
 	}
-	_, err = agent.Enroll(ctx, got.Token, agent.Config{Data: dir, Name: name})
+	_, err = agent.Enroll(ctx, got.Token, agent.Config{Data: dir, Name: name, Version: version})
 	return err
 }
 

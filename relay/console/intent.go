@@ -102,4 +102,6 @@ var roleRank = map[Role]int{RoleViewer: 1, RoleTechnician: 2, RoleLead: 3, RoleA
 func (r Role) Valid() bool { return roleRank[r] > 0 }
 
 // Covers reports whether r may do what want may do.
-func (r Role) Covers(want Role) bool { return r.Valid() && roleRank[r] >= roleRank[want] }
+func (r Role) Covers(want Role) bool {
+	return r.Valid() && want.Valid() && roleRank[r] >= roleRank[want]
+}
