@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/sessionlog"
@@ -33,11 +33,11 @@ func offline(ctx context.Context, args []string) int {
 	}))
 }
 
-// isFile reports whether a word names something on this machine, rather than a
-// session of a relay.
+// isFile reports whether a word names a file, there or not, rather than a session
+// of a relay or a flag.
 func isFile(word string) bool {
 	_, err := os.Stat(word)
-	return err == nil || !errors.Is(err, fs.ErrNotExist)
+	return err == nil || strings.HasSuffix(word, sqlitefile.Ext) || strings.ContainsRune(word, filepath.Separator)
 }
 
 func withRecord(ctx context.Context, file string, do func(console.Backend, sessionlog.SessionID) error) error {

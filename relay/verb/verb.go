@@ -115,7 +115,7 @@ func (e *env) run(ctx context.Context) error {
 		return err
 	}
 	if _, ok := v.(offline); !ok && e.call.Backend == nil {
-		return console.Errorf(console.CodeFailed, "start it with --relay HOST", "there is no relay to ask")
+		return console.Errorf(console.CodeUsage, "write `ssh RELAY "+words[0]+" …`", "there is no relay here to ask")
 	}
 	return v.run(ctx, e)
 }

@@ -102,7 +102,7 @@ func TestHelpAndVersion(t *testing.T) {
 	if got := w.say(t, "version", func(c *Call) { c.Version = "1.2.3" }); got.out != "caisey 1.2.3\n" {
 		t.Errorf("version: %q", got.out)
 	}
-	if got := w.say(t, "ls", func(c *Call) { c.Backend = nil }); got.code != ExitRelay {
+	if got := w.say(t, "ls", func(c *Call) { c.Backend = nil }); got.code != ExitUsage {
 		t.Errorf("ls without a relay: %+v", got)
 	}
 }
