@@ -33,8 +33,8 @@ func TestJournal(t *testing.T) {
 	add(t, j, "A", true)
 	add(t, j, "A", false)
 	b, err := os.ReadFile(path)
-	if err != nil || string(b) != "A\n" {
-		t.Fatalf("%q, %v", b, err)
+	if err != nil || string(written(b)) != "A\n" {
+		t.Fatalf("%q, %v", written(b), err)
 	}
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
@@ -51,16 +51,21 @@ func TestJournal(t *testing.T) {
 
 // An id that was cut short did not start, and does not glue to the next.
 func TestJournalTorn(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "ran")
-	if err := os.WriteFile(path, []byte("A\nBBB"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	j := openJournal(t, path)
-	add(t, j, "A", false)
-	add(t, j, "BBBC", true)
-	add(t, j, "BBB", true)
-	if b, _ := os.ReadFile(path); string(b) != "A\nBBBC\nBBB\n" {
-		t.Fatalf("%q", b)
+	for _, tail := range []string{"BBB", "BBB\x00\x00", "BBB\x00C\n", "\x00BBB\n", "\x00\x00"} {
+		path := filepath.Join(t.TempDir(), "ran")
+		if err := os.WriteFile(path, []byte("A\n"+tail), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		j := openJournal(t, path)
+		add(t, j, "A", false)
+		add(t, j, "D", true)
+		add(t, j, "BBB", true)
+		if b, _ := os.ReadFile(path); string(written(b)) != "A\nD\nBBB\n" {
+			t.Fatalf("after %q: %q", tail, written(b))
+		}
+		again := openJournal(t, path)
+		add(t, again, "D", false)
+		add(t, again, "C", true)
 	}
 }
 
