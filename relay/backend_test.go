@@ -114,11 +114,7 @@ func TestBadRuns(t *testing.T) {
 }
 
 func TestCloseCancelsAndSeals(t *testing.T) {
-	w := newWorld(t, Config{})
-	ep := w.enroll("acme", "db01")
-	ana := w.technician("ana", console.RoleTechnician)
-	link := w.attach(ep)
-	session := w.open(ana, ep)
+	w, ana, session, link := staffed(t, Config{})
 	w.run(ana, session, "sleep 100")
 	conv := <-link.calls
 	go func() {
@@ -160,7 +156,7 @@ func TestCloseCancelsAndSeals(t *testing.T) {
 	if err != nil || len(found) != 1 || found[0].Closed.IsZero() || found[0].Steps != 1 || found[0].Running != 0 {
 		t.Errorf("sealed session is listed as %+v, %v", found, err)
 	}
-	if next := w.open(ana, ep); next == session {
+	if next := w.open(ana, w.db01); next == session {
 		t.Error("the sealed session was opened again")
 	}
 }

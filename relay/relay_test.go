@@ -28,6 +28,7 @@ type world struct {
 	fleet   *fleet.Catalogue
 	records *memory
 	relay   *Relay
+	db01    sessionlog.EndpointID // of staffed
 }
 
 func newWorld(t *testing.T, cfg Config) *world {
@@ -39,6 +40,17 @@ func newWorld(t *testing.T, cfg Config) *world {
 	w := &world{t: t, fleet: catalogue, records: &memory{logs: map[sessionlog.SessionID]*stored{}}}
 	w.start(cfg)
 	return w
+}
+
+// staffed returns a world in which technician ana has an open session on the
+// connected endpoint acme/db01.
+func staffed(t *testing.T, cfg Config) (*world, console.Backend, sessionlog.SessionID, *fakeLink) {
+	t.Helper()
+	w := newWorld(t, cfg)
+	w.db01 = w.enroll("acme", "db01")
+	ana := w.technician("ana", console.RoleTechnician)
+	link := w.attach(w.db01)
+	return w, ana, w.open(ana, w.db01), link
 }
 
 // start starts a relay on the world's records, as after a restart.

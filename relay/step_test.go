@@ -11,11 +11,7 @@ import (
 )
 
 func TestStepIsRecordedThenAcked(t *testing.T) {
-	w := newWorld(t, Config{})
-	ep := w.enroll("acme", "db01")
-	ana := w.technician("ana", console.RoleTechnician)
-	link := w.attach(ep)
-	session := w.open(ana, ep)
+	w, ana, session, link := staffed(t, Config{})
 	step, receipt := w.run(ana, session, "echo hello")
 	conv := <-link.calls
 	if c := conv.call; c.Resume || c.Command != "echo hello" || c.Technician != "ana" || c.Session != session || c.Timeout != time.Minute {
@@ -36,18 +32,14 @@ func TestStepIsRecordedThenAcked(t *testing.T) {
 }
 
 func TestResumeTrimsRepeatsAndRefusesGaps(t *testing.T) {
-	w := newWorld(t, Config{})
-	ep := w.enroll("acme", "db01")
-	ana := w.technician("ana", console.RoleTechnician)
-	link := w.attach(ep)
-	session := w.open(ana, ep)
+	w, ana, session, link := staffed(t, Config{})
 	step, _ := w.run(ana, session, "cat big")
 	first := <-link.calls
 	go first.say(Started{PID: 7}, out(0, "abc"))
 	first.awaitAck(3)
 	link.lose()
 
-	link = w.attach(ep, step)
+	link = w.attach(w.db01, step)
 	second := <-link.calls
 	if c := second.call; !c.Resume || c.Acked[sessionlog.Stdout] != 3 {
 		t.Fatalf("agent was told %+v", c)
@@ -70,11 +62,7 @@ func TestResumeTrimsRepeatsAndRefusesGaps(t *testing.T) {
 func TestOutputThatDoesNotAgreeIsLost(t *testing.T) {
 	for name, said := range map[string]Exit{"other": exitOK("abX"), "more": exitOK("abcd"), "none": exitOK("")} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, Config{})
-			ep := w.enroll("acme", "db01")
-			ana := w.technician("ana", console.RoleTechnician)
-			link := w.attach(ep)
-			session := w.open(ana, ep)
+			w, ana, session, link := staffed(t, Config{})
 			step, _ := w.run(ana, session, "cat")
 			conv := <-link.calls
 			go conv.say(out(0, "abc"), said)
@@ -86,11 +74,7 @@ func TestOutputThatDoesNotAgreeIsLost(t *testing.T) {
 }
 
 func TestSecondRequestOfAStepIsOne(t *testing.T) {
-	w := newWorld(t, Config{})
-	ep := w.enroll("acme", "db01")
-	ana := w.technician("ana", console.RoleTechnician)
-	link := w.attach(ep)
-	session := w.open(ana, ep)
+	w, ana, session, link := staffed(t, Config{})
 	step, first := w.run(ana, session, "true")
 	again, err := ana.Do(t.Context(), console.Run{Session: session, Step: step, Command: "true"})
 	if err != nil || again.Seq != first.Seq {
@@ -127,11 +111,7 @@ func TestAnswersOfTheAgent(t *testing.T) {
 		"failed":  {Exit{Ended: sessionlog.Ended{State: sessionlog.Failed, Exit: 3}}, sessionlog.Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, Config{})
-			ep := w.enroll("acme", "db01")
-			ana := w.technician("ana", console.RoleTechnician)
-			link := w.attach(ep)
-			session := w.open(ana, ep)
+			w, ana, session, link := staffed(t, Config{})
 			step, _ := w.run(ana, session, "x")
 			conv := <-link.calls
 			go conv.say(c.says)
@@ -142,12 +122,24 @@ func TestAnswersOfTheAgent(t *testing.T) {
 	}
 }
 
+// A refusal in the middle is about a message, not about the step.
+func TestRefusalOfARunningStepIsNotItsEnd(t *testing.T) {
+	w, ana, session, link := staffed(t, Config{})
+	step, _ := w.run(ana, session, "x")
+	conv := <-link.calls
+	go conv.say(Started{PID: 1}, Refused{Why: "not known here"})
+	again := <-link.calls
+	if !again.call.Resume {
+		t.Fatalf("agent was told %+v", again.call)
+	}
+	go again.say(exitOK(""))
+	if e := ended(t, w.await(ana, session, step)); e.State != sessionlog.OK {
+		t.Errorf("ended %+v", e)
+	}
+}
+
 func TestCancelReachesTheAgent(t *testing.T) {
-	w := newWorld(t, Config{})
-	ep := w.enroll("acme", "db01")
-	ana := w.technician("ana", console.RoleTechnician)
-	link := w.attach(ep)
-	session := w.open(ana, ep)
+	w, ana, session, link := staffed(t, Config{})
 	step, _ := w.run(ana, session, "sleep 100")
 	conv := <-link.calls
 	if _, err := ana.Do(t.Context(), console.Cancel{Session: session, Step: step}); err != nil {
@@ -166,11 +158,7 @@ func TestCancelReachesTheAgent(t *testing.T) {
 }
 
 func TestOutputThatWasNotRecordedIsAskedForAgain(t *testing.T) {
-	w := newWorld(t, Config{})
-	ep := w.enroll("acme", "db01")
-	ana := w.technician("ana", console.RoleTechnician)
-	link := w.attach(ep)
-	session := w.open(ana, ep)
+	w, ana, session, link := staffed(t, Config{})
 	step, _ := w.run(ana, session, "cat")
 	conv := <-link.calls
 	go conv.say(Started{PID: 1}, out(0, "ab"))
@@ -201,11 +189,7 @@ func TestOutputThatWasNotRecordedIsAskedForAgain(t *testing.T) {
 }
 
 func TestRelayRestartResumesAndNeverStartsAgain(t *testing.T) {
-	w := newWorld(t, Config{})
-	ep := w.enroll("acme", "db01")
-	ana := w.technician("ana", console.RoleTechnician)
-	link := w.attach(ep)
-	session := w.open(ana, ep)
+	w, ana, session, link := staffed(t, Config{})
 	done, _ := w.run(ana, session, "true")
 	conv := <-link.calls
 	go conv.say(exitOK(""))
@@ -218,7 +202,7 @@ func TestRelayRestartResumesAndNeverStartsAgain(t *testing.T) {
 
 	w.start(Config{})
 	ana = w.relay.Console(ana.Self())
-	link = w.attach(ep, step, done)
+	link = w.attach(w.db01, step, done)
 	var forgotten bool
 	for range 2 { // one call takes the step up, one has the agent forget the other
 		conv := <-link.calls
@@ -241,19 +225,15 @@ func TestRelayRestartResumesAndNeverStartsAgain(t *testing.T) {
 	if got := text(evs, sessionlog.Stdout); got != "abcd" || !forgotten {
 		t.Errorf("recorded %q, forgotten %v", got, forgotten)
 	}
-	if got := w.open(ana, ep); got != session {
+	if got := w.open(ana, w.db01); got != session {
 		t.Errorf("after the restart the open session is %s, not %s", got, session)
 	}
 }
 
 func TestStepWithoutWordIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, Config{LostAfter: 2 * time.Minute})
+		w, ana, session, link := staffed(t, Config{LostAfter: 2 * time.Minute})
 		defer w.relay.Close()
-		ep := w.enroll("acme", "db01")
-		ana := w.technician("ana", console.RoleTechnician)
-		link := w.attach(ep)
-		session := w.open(ana, ep)
 		begun := time.Now()
 		step, _ := w.run(ana, session, "sleep 1")
 		<-link.calls

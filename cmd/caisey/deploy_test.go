@@ -27,13 +27,19 @@ import (
 // The tests in this package run the real binaries as processes, and the real
 // ssh, tmux and sqlite3 against them.
 
-// binaries builds caisey and caisey-agent once and returns where they are.
+// binaries builds caisey and caisey-agent once and returns where they are. With
+// CAISEY_LONG set they have the race detector in them, which ends a process that
+// races with exit code 66 and says so.
 var binaries = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "caisey-test-")
 	if err != nil {
 		return "", err
 	}
-	out, err := exec.Command("go", "build", "-o", dir, ".", "../caisey-agent").CombinedOutput()
+	args := []string{"build", "-o", dir}
+	if os.Getenv("CAISEY_LONG") != "" {
+		args = append(args, "-race")
+	}
+	out, err := exec.Command("go", append(args, ".", "../caisey-agent")...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
@@ -112,6 +118,9 @@ func start(t testing.TB, name string, args ...string) *process {
 	}()
 	t.Cleanup(func() {
 		p.kill()
+		if strings.Contains(p.said(), "DATA RACE") {
+			t.Errorf("%s races", filepath.Base(name))
+		}
 		if t.Failed() {
 			t.Logf("%s %s said:\n%s", filepath.Base(name), strings.Join(args, " "), p.said())
 		}
