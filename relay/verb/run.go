@@ -21,7 +21,8 @@ type runVerb struct {
 	Target  []string `arg:"" help:"Globs over CLIENT/ENDPOINT. The command stands after --."`
 	Labels  []string `short:"l" sep:"none" placeholder:"KEY=VALUE,KEY!=VALUE" help:"Only endpoints with these labels."`
 	Timeout duration `default:"60s" help:"How long the command may run; 0 means for ever."`
-	JSON    bool     `name:"json" help:"One JSON event a line."`
+	Fold    bool     `xor:"form" help:"Group targets that print the same; show the others as a diff."`
+	JSON    bool     `name:"json" xor:"form" help:"One JSON event a line."`
 }
 
 func (v *runVerb) run(ctx context.Context, e *env) error {
@@ -35,9 +36,13 @@ func (v *runVerb) run(ctx context.Context, e *env) error {
 	}
 	r := &running{
 		env: e, command: e.command, timeout: time.Duration(v.Timeout), json: v.JSON,
+		fold:  v.Fold && len(eps) > 1,
 		slots: make(chan struct{}, maxAsking),
 	}
 	results := r.all(ctx, eps)
+	if r.fold {
+		r.printFolded(results)
+	}
 	if err := r.report(results); err != nil {
 		return err
 	}
@@ -53,6 +58,7 @@ type running struct {
 	command string
 	timeout time.Duration
 	json    bool
+	fold    bool          // output is held until all targets have ended
 	slots   chan struct{} // held by a target while it is asked
 }
 
@@ -66,6 +72,8 @@ type result struct {
 	why     string
 	// relay says that the relay failed, not the endpoint and not the command.
 	relay bool
+	// held is what it printed, with --fold; nobody writes to it any more.
+	held *folded
 }
 
 // all runs the command on every endpoint and returns how each ended.
@@ -82,6 +90,9 @@ func (r *running) all(ctx context.Context, eps []console.Endpoint) []result {
 // one runs the command on one endpoint.
 func (r *running) one(ctx context.Context, ep console.Endpoint, prefixed bool) result {
 	res := result{ep: ep, step: sessionlog.NewStepID(), exit: -1}
+	if r.fold {
+		res.held = new(folded)
+	}
 	select {
 	case r.slots <- struct{}{}:
 	case <-ctx.Done():

@@ -19,14 +19,15 @@ type stepPrinter struct {
 	streams map[sessionlog.Stream]*stream
 	prefix  string
 	json    *transcript.Encoder // nil: text
+	held    *folded             // nil: printed as it comes
 }
 
 func (r *running) printer(res result, prefixed bool) *stepPrinter {
-	p := &stepPrinter{r: r, streams: map[sessionlog.Stream]*stream{}}
+	p := &stepPrinter{r: r, streams: map[sessionlog.Stream]*stream{}, held: res.held}
 	if r.json {
 		p.json = r.encoder(res)
 	}
-	if prefixed {
+	if prefixed && p.held == nil {
 		p.prefix = vt.Plain(res.ep.Path()) + ": "
 	}
 	return p
@@ -45,7 +46,11 @@ func (p *stepPrinter) event(ev sessionlog.Event) {
 // flush prints what the streams hold back.
 func (p *stepPrinter) flush() {
 	for _, id := range []sessionlog.Stream{sessionlog.Stdout, sessionlog.Stderr} {
-		if s := p.streams[id]; s != nil {
+		switch s := p.streams[id]; {
+		case s == nil:
+		case p.held != nil:
+			s.print(s.clean.Flush(nil)) // styles end where it is printed
+		default:
 			s.flush()
 		}
 	}
@@ -60,6 +65,9 @@ func (p *stepPrinter) stream(id sessionlog.Stream) *stream {
 		s = &stream{prefix: p.prefix, plain: p.r.call.NoColor, out: p.r.out.data}
 		if id == sessionlog.Stderr {
 			s.out = p.r.out.aside
+		}
+		if p.held != nil {
+			s.out = p.held.stream(id).write
 		}
 		p.streams[id] = s
 	}
