@@ -52,6 +52,7 @@ type Endpoint struct {
 	Key      ed25519.PublicKey
 	Labels   map[string]string
 	Enrolled time.Time
+	Token    string // by which it was enrolled
 	// Machine is what it said of itself when it enrolled.
 	Machine Machine
 }
@@ -226,10 +227,21 @@ func (c *Catalogue) apply(ev sessionlog.Event) error {
 	return err
 }
 
+// clientPattern is narrower than namePattern: a client's name is also that of a
+// directory of records.
+var clientPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+
+// checkClient reports why s cannot be the name of a client.
+func checkClient(s string) error {
+	if clientPattern.MatchString(s) {
+		return nil
+	}
+	return console.Errorf(console.CodeUsage, "use a-z, 0-9 and dashes, at most 63 in all", "%q cannot be the name of a client", s)
+}
+
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 
-// CheckName reports why s cannot be the name of a client, an endpoint or a
-// technician. what names which of them, for the message.
+// CheckName reports why s cannot be the name of an endpoint or a technician. what names which of them, for the message.
 func CheckName(what, s string) error {
 	if namePattern.MatchString(s) && !strings.HasSuffix(s, ".") {
 		return nil

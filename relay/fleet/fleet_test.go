@@ -115,7 +115,8 @@ func TestTokenEnrolsAsOftenAsItHasUses(t *testing.T) {
 
 func TestBadTokens(t *testing.T) {
 	now := time.Date(2026, 11, 24, 5, 0, 0, 0, time.UTC)
-	c := open(t, logtest.NewMemory(), Config{Clock: func() time.Time { return now }})
+	log := logtest.NewMemory()
+	c := open(t, log, Config{Clock: func() time.Time { return now }})
 	hash := secret()
 	if _, err := c.NewToken(t.Context(), sessionlog.Relay, hash, console.NewToken{Client: "acme", Uses: 9, TTL: time.Minute}); err != nil {
 		t.Fatal(err)
@@ -129,6 +130,13 @@ func TestBadTokens(t *testing.T) {
 	if _, err := c.Redeem(t.Context(), Redemption{Hash: secret(), Key: agentKey(t), Name: "x"}); !errors.As(err, &badToken) {
 		t.Errorf("forged: %v", err)
 	}
+	again, err := c.Redeem(t.Context(), Redemption{Hash: hash, Key: key, Name: "db01"})
+	if have := c.Endpoints(); err != nil || len(have) != 1 || again.ID != have[0].ID {
+		t.Errorf("the same machine again: %+v, %v", again, err)
+	}
+	if _, err := c.NewToken(t.Context(), sessionlog.Relay, secret(), console.NewToken{Client: "acme.eu"}); err == nil {
+		t.Error("a client's name that cannot be a directory's was taken")
+	}
 	if _, err := c.Redeem(t.Context(), Redemption{Hash: hash, Key: key, Name: "x"}); !errors.As(err, &badToken) {
 		t.Errorf("same key again: %v", err)
 	}
@@ -139,6 +147,9 @@ func TestBadTokens(t *testing.T) {
 		if _, err := c.Redeem(t.Context(), Redemption{Hash: hash, Key: agentKey(t), Name: name}); !errors.As(err, &badName) {
 			t.Errorf("name %q: %v", name, err)
 		}
+	}
+	if head := log.Head().Seq; head != 3 {
+		t.Errorf("%d events: what strangers show was recorded", head)
 	}
 	now = now.Add(time.Minute)
 	if _, err := c.Redeem(t.Context(), Redemption{Hash: hash, Key: agentKey(t), Name: "y"}); !errors.As(err, &badToken) || badToken.Why != "the token has expired" {

@@ -34,7 +34,7 @@ func (c *Catalogue) AddTechnician(ctx context.Context, by sessionlog.Actor, in c
 		return console.Errorf(console.CodeUsage, "the roles are viewer, technician, lead and admin", "%q is not a role", in.Role)
 	}
 	for _, client := range in.Clients {
-		if err := CheckName("a client", client); err != nil {
+		if err := checkClient(client); err != nil {
 			return err
 		}
 	}

@@ -57,7 +57,7 @@ const DefaultTTL = time.Hour
 
 // NewToken records a token of which only the hash is given. by is who asked.
 func (c *Catalogue) NewToken(ctx context.Context, by sessionlog.Actor, hash [32]byte, in console.NewToken) (id string, err error) {
-	if err := CheckName("a client", in.Client); err != nil {
+	if err := checkClient(in.Client); err != nil {
 		return "", err
 	}
 	body := Created{
@@ -103,16 +103,25 @@ type NameError struct{ Why string }
 func (e *NameError) Error() string { return e.Why }
 
 // Redeem enrols an endpoint: however often and at once a token is shown, it
-// enrols no more endpoints than it has uses. A token that is not good is
-// recorded and answered with a *TokenError, a name with a *NameError.
+// enrols no more endpoints than it has uses. A machine whose enrolment was
+// recorded but not heard of asks again and gets the same answer. A token that is
+// not good is answered with a *TokenError, and recorded if it is one of ours; a
+// name that is not good with a *NameError.
 func (c *Catalogue) Redeem(ctx context.Context, r Redemption) (Endpoint, error) {
 	var (
 		body Enrolled
 		why  string
 	)
+	if ep, ok := c.EndpointByKey(r.Key); ok && ep.Name == r.Name && ep.Token == c.tokenID(r.Hash) {
+		return ep, nil // the answer to an earlier call was lost
+	}
 	_, err := c.change(ctx, func() (sessionlog.Event, error) {
 		var t Created
-		if t, why = c.tokenFor(r); why != "" {
+		if t, why = c.tokenFor(r); why != "" && t.ID == "" {
+			// Anybody can make up a secret: that is no event, or the log grows
+			// at a stranger's will.
+			return sessionlog.Event{}, &TokenError{Why: why}
+		} else if why != "" {
 			return sessionlog.New(TokenRefused, sessionlog.Relay, "", Misuse{Token: t.ID, From: r.From, Why: why}), nil
 		}
 		if err := c.nameFree(t.Client, r.Name); err != nil {
@@ -152,6 +161,16 @@ func (c *Catalogue) tokenFor(r Redemption) (t Created, why string) {
 	return known.Created, ""
 }
 
+// tokenID returns the ID of the token with that hash, or what no token has.
+func (c *Catalogue) tokenID(hash [32]byte) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t := c.tokens[hex.EncodeToString(hash[:])]; t != nil {
+		return t.ID
+	}
+	return "none"
+}
+
 func (c *Catalogue) nameFree(client, name string) error {
 	if err := CheckName("an endpoint", name); err != nil {
 		return &NameError{Why: err.Error()}
@@ -186,7 +205,7 @@ func (c *Catalogue) applyEnrolled(ev sessionlog.Event) error {
 	}
 	e := &Endpoint{
 		ID: b.Endpoint, Client: b.Client, Name: b.Name, Key: key,
-		Labels: b.Labels, Enrolled: ev.Time, Machine: b.Machine,
+		Labels: b.Labels, Enrolled: ev.Time, Token: b.Token, Machine: b.Machine,
 	}
 	c.endpoints[e.ID], c.byKey[b.Key] = e, e
 	for _, t := range c.tokens {
