@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"io"
 	"slices"
 	"testing"
@@ -158,6 +159,33 @@ func TestCloseCancelsAndSeals(t *testing.T) {
 	}
 	if next := w.open(ana, w.db01); next == session {
 		t.Error("the sealed session was opened again")
+	}
+}
+
+// Whoever closes a session may go away; the session is not stuck because of it.
+func TestCloserGoesAway(t *testing.T) {
+	w, ana, session, link := staffed(t, Config{})
+	step, _ := w.run(ana, session, "sleep 100")
+	conv := <-link.calls
+	ctx, leave := context.WithCancel(t.Context())
+	closed := make(chan error, 1)
+	go func() {
+		_, err := ana.Do(ctx, console.Close{Session: session})
+		closed <- err
+	}()
+	<-conv.cancelled
+	leave()
+	if err := <-closed; err == nil {
+		t.Error("the session was closed with a step that runs")
+	}
+	go conv.say(Exit{Ended: sessionlog.Ended{State: sessionlog.Cancelled, Exit: -1}})
+	w.await(ana, session, step)
+	step, _ = w.run(ana, session, "true")
+	conv = <-link.calls
+	go conv.say(exitOK(""))
+	w.await(ana, session, step)
+	if _, err := ana.Do(t.Context(), console.Close{Session: session}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -48,6 +48,7 @@ type Relay struct {
 	ctx    context.Context // ends at Close
 	stop   context.CancelCauseFunc
 	work   sync.WaitGroup // goroutines that end once ctx has
+	unread bool           // a record could not be read at the start
 
 	mu       sync.Mutex // guards what follows
 	sessions map[sessionlog.SessionID]*session
@@ -150,7 +151,9 @@ func (r *Relay) Attach(a Arrival) (detach func()) {
 	return sync.OnceFunc(func() {
 		if r.agents.drop(a.Endpoint, a.Link) {
 			r.dir.update(a.Endpoint, func(e *console.Endpoint) {
-				e.Online, e.Since, e.Transport = false, time.Now().UTC(), ""
+				if link, _ := r.agents.get(a.Endpoint); link == nil { // none came in between
+					e.Online, e.Since, e.Transport = false, time.Now().UTC(), ""
+				}
 			})
 		}
 	})
@@ -164,6 +167,10 @@ func (r *Relay) Clock(id sessionlog.EndpointID, ahead time.Duration) {
 // settle has an agent end and forget the steps that it holds though their end is
 // recorded: the relay died before it could say so, or took them for lost.
 func (r *Relay) settle(a Arrival) {
+	if r.unread && len(a.Steps) > 0 {
+		r.cfg.Log.Warn("steps not settled: a record that was left alone may be theirs", "endpoint", a.Endpoint)
+		return
+	}
 	for _, id := range a.Steps {
 		if r.running(a.Endpoint, id) {
 			continue // its driver takes it up
@@ -191,7 +198,11 @@ func (r *Relay) forget(link Link, id sessionlog.StepID) error {
 		if err != nil {
 			return err
 		}
-		switch rep.(type) {
+		switch rep := rep.(type) {
+		case Output: // a spool that is full keeps the command from ending
+			if err := conv.Ack(rep.Stream, rep.Offset+int64(len(rep.Data))); err != nil {
+				return err
+			}
 		case Exit:
 			return conv.Done()
 		case Refused, Unknown:
@@ -231,6 +242,7 @@ func (r *Relay) load(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
+			r.unread = true
 			r.cfg.Log.Error("record left alone", "client", name.Client, "session", name.ID, "err", err)
 		}
 	}
@@ -249,7 +261,9 @@ func (r *Relay) loadOne(ctx context.Context, name RecordName) error {
 	}
 	if err != nil || rec.Head().Sealed {
 		if err == nil {
+			r.mu.Lock()
 			r.sealed[name.ID] = summary(&st)
+			r.mu.Unlock()
 		}
 		rec.release()
 		return err
@@ -258,7 +272,9 @@ func (r *Relay) loadOne(ctx context.Context, name RecordName) error {
 	s.takeUp(&st)
 	o := &opening{done: make(chan struct{}), session: s}
 	close(o.done)
+	r.mu.Lock()
 	r.current[s.post()] = o
+	r.mu.Unlock()
 	r.begin(s)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,7 +109,7 @@ func (w *world) enroll(client, name string) sessionlog.EndpointID {
 // attach connects a fake agent.
 func (w *world) attach(id sessionlog.EndpointID, steps ...sessionlog.StepID) *fakeLink {
 	w.t.Helper()
-	l := &fakeLink{calls: make(chan *fakeConv, 16), gone: make(chan struct{})}
+	l := &fakeLink{calls: make(chan *fakeConv, 16), refused: make(chan struct{}, 64), gone: make(chan struct{})}
 	detach := w.relay.Attach(Arrival{Endpoint: id, Link: l, Transport: "quic", Steps: steps})
 	l.lose = sync.OnceFunc(func() { detach(); close(l.gone) })
 	return l
@@ -252,15 +253,21 @@ func (m *memory) List() ([]RecordName, error) {
 
 // A fakeLink is an agent whose answers the test gives.
 type fakeLink struct {
-	calls chan *fakeConv
-	gone  chan struct{}
-	lose  func()
+	calls   chan *fakeConv
+	deaf    atomic.Bool   // opens no conversation
+	refused chan struct{} // one for each that it did not open
+	gone    chan struct{}
+	lose    func()
 }
 
 func (l *fakeLink) Done() <-chan struct{} { return l.gone }
 func (l *fakeLink) Close(string)          { l.lose() }
 
 func (l *fakeLink) Open(_ context.Context, call Call) (Conversation, error) {
+	if l.deaf.Load() {
+		l.refused <- struct{}{}
+		return nil, errors.New("no stream to be had")
+	}
 	c := &fakeConv{
 		call: call, reports: make(chan Report), acks: make(chan ack, 64),
 		cancelled: make(chan struct{}), settled: make(chan struct{}), closed: make(chan struct{}), link: l,

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -30,7 +29,8 @@ type session struct {
 
 	mu      sync.Mutex // guards what follows
 	running map[sessionlog.StepID]bool
-	asked   int // steps so far
+	ended   chan struct{} // closed and replaced when a step ends
+	asked   int           // steps so far
 	viewers int
 	touched time.Time // newest change
 	closed  time.Time
@@ -40,7 +40,8 @@ func newSession(r *Relay, rec *record, info sessionlog.Opened, since time.Time) 
 	return &session{
 		relay: r, rec: rec, info: info, since: since,
 		mail: make(chan func()), over: make(chan struct{}),
-		steps: map[sessionlog.StepID]*step{}, running: map[sessionlog.StepID]bool{}, touched: time.Now(),
+		steps: map[sessionlog.StepID]*step{}, running: map[sessionlog.StepID]bool{},
+		ended: make(chan struct{}), touched: time.Now(),
 	}
 }
 
@@ -135,7 +136,11 @@ func (s *session) start(st *step) {
 	s.relay.dir.update(s.info.Endpoint, func(e *console.Endpoint) { e.Running++ })
 	s.drivers.Go(func() {
 		st.drive(s.relay.ctx)
-		s.touch(func() { delete(s.running, st.id) })
+		s.touch(func() {
+			delete(s.running, st.id)
+			close(s.ended)
+			s.ended = make(chan struct{})
+		})
 		s.relay.dir.update(s.info.Endpoint, func(e *console.Endpoint) { e.Running-- })
 	})
 }
@@ -191,6 +196,9 @@ const closeWait = 15 * time.Second
 // close ends all steps and seals the record.
 func (s *session) close(ctx context.Context, actor sessionlog.Actor, why string) (sessionlog.Seq, error) {
 	err := s.call(ctx, func() error {
+		if s.closing {
+			return errOver
+		}
 		s.closing = true
 		for id, st := range s.steps {
 			if s.isRunning(id) {
@@ -202,13 +210,19 @@ func (s *session) close(ctx context.Context, actor sessionlog.Actor, why string)
 	if err != nil {
 		return 0, err
 	}
-	if err := s.awaitDrivers(ctx); err != nil {
-		return 0, errors.Join(err, s.call(ctx, func() error { s.closing = false; return nil }))
-	}
+	return s.finish(ctx, actor, why)
+}
+
+// finish seals a session that is closing, or takes the closing back. That is done
+// even if whoever asked for it has gone meanwhile.
+func (s *session) finish(ctx context.Context, actor sessionlog.Actor, why string) (sessionlog.Seq, error) {
+	err := s.awaitSteps(ctx)
+	ctx = context.WithoutCancel(ctx)
 	var head sessionlog.Head
 	err = s.call(ctx, func() error {
-		var err error
-		head, err = sessionlog.Append(ctx, s.rec, sessionlog.New(sessionlog.SessionClosed, actor, "", sessionlog.Closed{Why: why}))
+		if err == nil {
+			head, err = sessionlog.Append(ctx, s.rec, sessionlog.New(sessionlog.SessionClosed, actor, "", sessionlog.Closed{Why: why}))
+		}
 		if err != nil {
 			s.closing = false
 			return err
@@ -221,18 +235,24 @@ func (s *session) close(ctx context.Context, actor sessionlog.Actor, why string)
 	return head.Seq, err
 }
 
-func (s *session) awaitDrivers(ctx context.Context) error {
-	ended := make(chan struct{})
-	s.relay.work.Go(func() { s.drivers.Wait(); close(ended) })
+// awaitSteps waits until no step runs. None is begun while the session closes.
+func (s *session) awaitSteps(ctx context.Context) error {
 	timer := time.NewTimer(closeWait)
 	defer timer.Stop()
-	select {
-	case <-ended:
-		return nil
-	case <-timer.C:
-		return console.Errorf(console.CodeFailed, "try again when its endpoint is back", "session %s has steps that do not end", s.info.Session)
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	for {
+		s.mu.Lock()
+		running, ended := len(s.running), s.ended
+		s.mu.Unlock()
+		if running == 0 {
+			return nil
+		}
+		select {
+		case <-ended:
+		case <-timer.C:
+			return console.Errorf(console.CodeFailed, "try again when its endpoint is back", "session %s has steps that do not end", s.info.Session)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 }
 
@@ -244,8 +264,9 @@ func (s *session) sealIfIdle() {
 	if !idle || s.closing {
 		return
 	}
+	s.closing = true
 	s.relay.work.Go(func() {
-		if _, err := s.close(s.relay.ctx, sessionlog.Relay, "idle"); err != nil && s.relay.ctx.Err() == nil {
+		if _, err := s.finish(s.relay.ctx, sessionlog.Relay, "idle"); err != nil && s.relay.ctx.Err() == nil {
 			s.relay.cfg.Log.Error("seal idle session", "session", s.info.Session, "err", err)
 		}
 	})

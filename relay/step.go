@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"sync"
 	"time"
 
 	"github.com/caisey/caisey/sessionlog"
@@ -23,8 +22,8 @@ type step struct {
 	agent   sessionlog.Actor
 	req     sessionlog.Requested
 	asked   *sessionlog.Commit // of the request
-	cancel  chan struct{}      // closed by stop
-	stop    func()
+	wanted  context.Context    // ends by stop: somebody wants the step's early end
+	stop    context.CancelFunc
 	since   time.Time
 
 	// Owned by drive, after start.
@@ -42,10 +41,9 @@ type total struct {
 func newStep(s *session, id sessionlog.StepID, actor sessionlog.Actor, req sessionlog.Requested, asked *sessionlog.Commit) *step {
 	st := &step{
 		session: s, id: id, actor: actor, req: req, asked: asked, since: time.Now(),
-		agent:  sessionlog.Agent(s.info.Client + "/" + s.info.Name),
-		cancel: make(chan struct{}),
+		agent: sessionlog.Agent(s.info.Client + "/" + s.info.Name),
 	}
-	st.stop = sync.OnceFunc(func() { close(st.cancel) })
+	st.wanted, st.stop = context.WithCancel(context.Background())
 	return st
 }
 
@@ -64,16 +62,16 @@ func (st *step) drive(ctx context.Context) {
 	pause := firstRetry
 	for ctx.Err() == nil {
 		link, err := st.awaitLink(ctx)
-		if errors.Is(err, errLost) {
-			err = st.end(ctx, sessionlog.Relay, time.Time{}, sessionlog.Ended{
-				State: sessionlog.Lost, Exit: -1,
-				Why: "no word from the endpoint in time: the command may or may not have run",
-			})
-			if err == nil {
+		switch {
+		case !st.sent && st.wanted.Err() != nil:
+			if err = st.giveUp(ctx, sessionlog.Cancelled, "it was never sent to the endpoint"); err == nil {
 				return
 			}
-		}
-		if err == nil {
+		case errors.Is(err, errLost):
+			if err = st.giveUp(ctx, sessionlog.Lost, "no word from the endpoint in time: the command may or may not have run"); err == nil {
+				return
+			}
+		case err == nil:
 			var ended bool
 			if ended, err = st.talk(ctx, link); ended {
 				return
@@ -109,19 +107,32 @@ func (st *step) wait(ctx context.Context, pause time.Duration) {
 
 var errLost = errors.New("no word from the endpoint")
 
-// awaitLink waits for the endpoint. A step with a time limit waits no longer
-// than LostAfter past it.
+// giveUp ends the step on the relay's own word.
+func (st *step) giveUp(ctx context.Context, state sessionlog.Outcome, why string) error {
+	return st.end(ctx, sessionlog.Relay, time.Time{}, sessionlog.Ended{State: state, Exit: -1, Why: why})
+}
+
+// awaitLink waits for the endpoint. A step with a time limit waits no longer than
+// LostAfter past it; one that somebody wants to end, no longer than LostAfter, or
+// not at all if it was never sent.
 func (st *step) awaitLink(ctx context.Context) (Link, error) {
 	r := st.session.relay
+	ctx, give := context.WithCancelCause(ctx)
+	defer give(nil)
 	if st.req.Timeout > 0 {
 		limit := st.since.Add(time.Duration(st.req.Timeout * float64(time.Second)))
-		if now := time.Now(); limit.Before(now) {
-			limit = now
-		}
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadlineCause(ctx, limit.Add(r.cfg.LostAfter), errLost)
-		defer cancel()
+		late := time.AfterFunc(max(0, time.Until(limit))+r.cfg.LostAfter, func() { give(errLost) })
+		defer late.Stop()
 	}
+	sent := st.sent
+	defer context.AfterFunc(st.wanted, func() {
+		if !sent {
+			give(errLost)
+			return
+		}
+		late := time.AfterFunc(r.cfg.LostAfter, func() { give(errLost) })
+		context.AfterFunc(ctx, func() { late.Stop() })
+	})()
 	return r.agents.wait(ctx, st.session.info.Endpoint)
 }
 
@@ -139,7 +150,7 @@ func (st *step) talk(ctx context.Context, link Link) (ended bool, err error) {
 	st.sent = true
 	defer conv.Close()
 	defer context.AfterFunc(ctx, conv.Close)()
-	acks := newAcker(ctx, conv, st.cancel)
+	acks := newAcker(ctx, conv, st.wanted.Done())
 	err = st.listen(ctx, conv, acks)
 	if ackErr := acks.finish(); ackErr != nil && err != nil {
 		err = ackErr // the cause: listening ended because of it

@@ -246,3 +246,61 @@ func TestStepWithoutWordIsLost(t *testing.T) {
 		}
 	})
 }
+
+// A step that was cancelled before its endpoint heard of it never starts.
+func TestCancelledBeforeItWasSent(t *testing.T) {
+	w, ana, session, link := staffed(t, Config{})
+	link.deaf.Store(true)
+	step, _ := w.run(ana, session, "rm -rf /")
+	<-link.refused
+	if _, err := ana.Do(t.Context(), console.Cancel{Session: session, Step: step}); err != nil {
+		t.Fatal(err)
+	}
+	link.lose()
+	if e := ended(t, w.await(ana, session, step)); e.State != sessionlog.Cancelled {
+		t.Errorf("ended %+v", e)
+	}
+	link = w.attach(w.db01)
+	other, _ := w.run(ana, session, "true")
+	conv := <-link.calls
+	if conv.call.Step != other {
+		t.Errorf("the cancelled step was started: %+v", conv.call)
+	}
+	go conv.say(exitOK(""))
+	w.await(ana, session, other)
+}
+
+// A cancelled step of an endpoint that does not come back is lost, and lets its
+// session be closed.
+func TestCancelledWithoutEndpointIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, ana, session, link := staffed(t, Config{LostAfter: 5 * time.Second})
+		defer w.relay.Close()
+		step := sessionlog.NewStepID()
+		if _, err := ana.Do(t.Context(), console.Run{Session: session, Step: step, Command: "sleep inf"}); err != nil {
+			t.Fatal(err)
+		}
+		conv := <-link.calls
+		conv.say(Started{PID: 1})
+		link.lose()
+		if _, err := ana.Do(t.Context(), console.Close{Session: session}); err != nil {
+			t.Fatal(err)
+		}
+		if e := ended(t, w.await(ana, session, step)); e.State != sessionlog.Lost {
+			t.Errorf("ended %+v", e)
+		}
+	})
+}
+
+// A relay that forgets a step empties the agent's spool, which may be what keeps
+// the command from ending.
+func TestForgettingAcksOutput(t *testing.T) {
+	w, _, _, link := staffed(t, Config{})
+	link.lose()
+	link = w.attach(w.db01, sessionlog.NewStepID())
+	conv := <-link.calls
+	<-conv.cancelled
+	go conv.say(out(5, "late"), exitOK(""))
+	conv.awaitAck(9)
+	<-conv.settled
+}
