@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"strings"
 	"unicode"
 
 	tea "charm.land/bubbletea/v2"
@@ -115,9 +116,13 @@ func (m *Model) filtered() {
 	m.fleet.find()
 }
 
+// lineEnds undoes what terminals do to pasted text: they send CR for LF.
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
 // pasted takes pasted text. Into a command line, anything that is not one line
 // of plain text asks first.
 func (m *Model) pasted(s string) {
+	s = lineEnds.Replace(s)
 	switch p := m.work.current(); m.mode() {
 	case typingFilter:
 		if risky(s) == "" {
@@ -195,7 +200,11 @@ func (m *Model) clearFilter() {
 	l := m.list()
 	l.typing = false
 	l.filter.set("")
+	rec, ep := m.recs.key(), m.fleet.under()
 	m.filtered()
+	// The cursor stays where it was: the next key may open what is under it.
+	m.recs.goTo(rec)
+	m.fleet.goTo(ep)
 }
 
 func (m *Model) leaveInsert() {

@@ -74,7 +74,12 @@ func (f *fleet) update(ch console.Changes) {
 	}
 	f.known = true
 	f.find()
-	if i := slices.Index(f.hits, under); i >= 0 {
+	f.goTo(under)
+}
+
+// goTo puts the cursor on row, if it is among the hits.
+func (f *fleet) goTo(row *endpointRow) {
+	if i := slices.Index(f.hits, row); i >= 0 {
 		f.cursor = i
 	}
 }

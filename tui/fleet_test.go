@@ -30,8 +30,8 @@ func TestFleetShowsAndFilters(t *testing.T) {
 			term.lose("acme/app01")
 			term.keys("\r")
 			term.see("NORMAL", "2 of 4 shown")
-			term.keys("\x1b")
-			term.see("acme/app01")
+			term.keys("j\x1b")
+			term.see("acme/app01", ">  acme/db02") // the cursor stays on its endpoint
 			term.keys("/a01") // not in one piece: fuzzy
 			term.see("acme/app01", "4 shown")
 		})

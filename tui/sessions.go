@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -105,6 +106,19 @@ func (s *sessions) under() (console.Session, bool) {
 		return s.hits[s.cursor], true
 	}
 	return console.Session{}, false
+}
+
+// key returns the ID of the session under the cursor, or "".
+func (s *sessions) key() sessionlog.SessionID {
+	rec, _ := s.under()
+	return rec.ID
+}
+
+// goTo puts the cursor on a session, if it is among the hits.
+func (s *sessions) goTo(id sessionlog.SessionID) {
+	if i := slices.IndexFunc(s.hits, func(rec console.Session) bool { return rec.ID == id }); i >= 0 {
+		s.cursor = i
+	}
 }
 
 // openSession watches a live session, and replays a sealed one.

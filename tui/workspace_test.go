@@ -117,6 +117,10 @@ func TestPaste(t *testing.T) {
 	term.see("more than one line")
 	term.keys("y")
 	term.see("> echo oka␊b")
+	paste("c\rd\r\ne") // terminals send CR for LF
+	term.see("more than one line")
+	term.keys("y")
+	term.see("> echo oka␊bc␊d␊e")
 }
 
 func TestFocusAndLayout(t *testing.T) {

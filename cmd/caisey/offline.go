@@ -18,7 +18,8 @@ import (
 func offline(ctx context.Context, args []string) int {
 	i := slices.IndexFunc(args[1:], isFile) + 1
 	if i == 0 {
-		return runVerb(ctx, args, nil)
+		return report(console.Errorf(console.CodeUsage, "a relay's sessions are read with `ssh RELAY "+args[0]+" ID`",
+			"%s wants the file of a session", strings.Join(args, " ")))
 	}
 	return report(withRecord(ctx, args[i], func(b console.Backend, id sessionlog.SessionID) error {
 		if args[0] == "replay" && len(args) == 2 && isTerminal(os.Stdin) && isTerminal(os.Stdout) {

@@ -197,7 +197,7 @@ func (s *server) startRelay(ctx context.Context, cfg serveConfig, id *wire.Ident
 func listenUDP(addr string) (net.PacketConn, error) {
 	conn, err := net.ListenPacket("udp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("listen for agents on %s: %w; choose another address with --quic", addr, err)
+		return nil, fmt.Errorf("listen for agents on %s: %w; choose another address", addr, err)
 	}
 	return conn, nil
 }
@@ -230,7 +230,7 @@ func (s *server) startSSH(cfg serveConfig) error {
 	}
 	l, err := net.Listen("tcp", cfg.SSH)
 	if err != nil {
-		return fmt.Errorf("listen for technicians on %s: %w; choose another address with --ssh", cfg.SSH, err)
+		return fmt.Errorf("listen for technicians on %s: %w; choose another address", cfg.SSH, err)
 	}
 	s.sshAddr = l.Addr()
 	door, err := sshd.New(sshd.Config{HostKey: host.Private(), Technicians: doorkeeper{s}, Version: version, Log: cfg.Log})
