@@ -25,7 +25,12 @@ func TestEnroll(t *testing.T) {
 	var key ed25519.PublicKey
 	var got *wire.Enroll
 	r.set(func() {
-		r.admit = func(k ed25519.PublicKey) error { key = k; return nil }
+		r.admit = func(k ed25519.PublicKey) error {
+			if key == nil { // of the enrolment; the agent comes later
+				key = k
+			}
+			return nil
+		}
 		r.enroll = func(e *wire.Enroll) *wire.ToAgent { got = e; return takes(e) }
 	})
 	data := filepath.Join(t.TempDir(), "a", "data")

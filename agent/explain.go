@@ -29,6 +29,13 @@ func denied(err error) bool {
 	return errors.As(err, &t) && t.Remote && t.ErrorCode.IsCryptoError() || errors.Is(err, wire.ErrWrongRelay)
 }
 
+// replaced says whether the relay ended the connection because another agent came
+// with the same key. It is not this process: that has one connection at a time.
+func replaced(err error) bool {
+	var a *quic.ApplicationError
+	return errors.As(err, &a) && a.Remote && a.ErrorCode == wire.CodeReplaced
+}
+
 const alertNoProtocol = 0x100 + 120
 
 // explainEnroll makes one clear line of why enrolment failed.

@@ -18,7 +18,9 @@ const (
 	backoffMin = 100 * time.Millisecond
 	backoffMax = 15 * time.Second
 	// deniedWait is the longest time between attempts of an agent that its relay
-	// does not want: it was revoked, and somebody may take that back.
+	// does not want: it was revoked, and somebody may take that back. It is also
+	// that of two agents with one key, so that they do not take the place of each
+	// other all the time.
 	deniedWait = 5 * time.Minute
 	// drainWait is how long a relay that drains has to close the connection.
 	drainWait = 10 * time.Second
@@ -57,7 +59,11 @@ func (l *link) redial(ctx context.Context) {
 		}
 		wait := pause(failures, err)
 		failures++
-		l.log.Warn("not connected", "relay", l.relay, "err", err, "retry_in", wait.Round(time.Millisecond))
+		level, message := slog.LevelWarn, "not connected"
+		if replaced(err) {
+			level, message = slog.LevelError, "not connected: another agent uses the key of this one"
+		}
+		l.log.Log(ctx, level, message, "relay", l.relay, "err", err, "retry_in", wait.Round(time.Millisecond))
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
@@ -70,7 +76,7 @@ func (l *link) redial(ctx context.Context) {
 // pause returns how long to wait before the next attempt.
 func pause(failures int, err error) time.Duration {
 	switch {
-	case denied(err):
+	case denied(err), replaced(err):
 		return deniedWait/2 + rand.N(deniedWait/2)
 	case errors.Is(err, errDrained):
 		return rand.N(drainSpread)

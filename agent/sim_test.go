@@ -240,6 +240,21 @@ func TestDenied(t *testing.T) {
 	}
 }
 
+// Two agents with one key do not take the place of each other all the time.
+func TestReplaced(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world) {
+		c := w.agent()
+		for range 3 {
+			begin := time.Now()
+			_ = c.conn.CloseWithError(wire.CodeReplaced, "a newer connection of the endpoint took over")
+			c = w.agent()
+			if d := time.Since(begin); d < deniedWait/2 || d > deniedWait+time.Second {
+				t.Errorf("back after %v", d)
+			}
+		}
+	})
+}
+
 func TestBackoff(t *testing.T) {
 	for n, limit := range []time.Duration{
 		backoffMin, 2 * backoffMin, 4 * backoffMin, 8 * backoffMin, 16 * backoffMin, 32 * backoffMin, 64 * backoffMin,

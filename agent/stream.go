@@ -150,14 +150,23 @@ const (
 	isDone               // the step's end is recorded
 )
 
-// resume acknowledges what is recorded and returns a reader of the rest.
+// resume acknowledges what is recorded and returns a reader of the rest. Of a
+// stream of which nothing is said to be recorded, the rest is what is kept.
 func (st *step) resume(acked []*wire.Ack) (*spool.Reader, error) {
-	var from [spool.Streams]int64
+	var recorded [spool.Streams]int64
 	for _, a := range acked {
-		if err := st.ack(a); err != nil {
+		stream, off := int(a.GetStream()), a.GetOffset()
+		if st.spool.Ended() { // a spool that outlived a crash of the system may have less than was sent from it
+			off = min(off, st.spool.Total(stream))
+		}
+		if err := st.spool.Ack(stream, off); err != nil {
 			return nil, err
 		}
-		from[a.GetStream()-1] = a.GetOffset()
+		recorded[stream-1] = off
+	}
+	from := st.spool.Start()
+	for _, a := range acked {
+		from[a.GetStream()-1] = recorded[a.GetStream()-1]
 	}
 	return st.spool.NewReader(from)
 }

@@ -40,7 +40,7 @@ type Journal struct {
 	mu    sync.Mutex // guards what follows
 	known map[idHash]struct{}
 	next  *batch // what is synced next
-	err   error  // the first failure: after it nothing is certain any more
+	err   error  // the first failure of a sync or cut: after it nothing is certain any more
 }
 
 // An idHash stands for an id: it takes less room.
@@ -117,8 +117,8 @@ func (j *Journal) Has(id string) bool {
 }
 
 // Add notes that a step is about to be started and returns when that is on disk.
-// It returns false if the step was noted before: it must not be started. Callers
-// at the same time share a sync.
+// It returns false if the step was noted before: it must not be started. A step
+// whose Add failed counts as noted. Callers at the same time share a sync.
 func (j *Journal) Add(id string) (fresh bool, err error) {
 	j.mu.Lock()
 	if _, ok := j.known[hashID([]byte(id))]; ok || j.err != nil {
@@ -152,7 +152,11 @@ func (j *Journal) sync(b *batch) {
 	if b.err = broken; broken != nil {
 		return
 	}
-	err := j.write(lines)
+	if err := j.write(lines); err != nil { // no room: there may be for the next one
+		b.err = fmt.Errorf("write journal: %w", err)
+		return
+	}
+	err := syncData(j.file)
 	if err == nil && tooMany {
 		err = j.cut()
 	}
@@ -164,8 +168,8 @@ func (j *Journal) sync(b *batch) {
 	}
 }
 
-// write puts lines on disk, and makes room for more if they need it. It is called
-// with the turn.
+// write writes lines, and makes room for more if they need it. Lines that fail
+// are taken back. It is called with the turn.
 func (j *Journal) write(lines []byte) error {
 	end := j.end + int64(len(lines))
 	if end > j.size {
@@ -176,10 +180,12 @@ func (j *Journal) write(lines []byte) error {
 		j.size = size
 	}
 	if _, err := j.file.WriteAt(lines, j.end); err != nil {
+		// Zeros go where the lines went; if not, the next lines go over them.
+		_, _ = j.file.WriteAt(make([]byte, len(lines)), j.end)
 		return err
 	}
 	j.end = end
-	return syncData(j.file)
+	return nil
 }
 
 // cut leaves the newest ids in the file. It is called with the turn.

@@ -157,6 +157,24 @@ func (s *Spool) Totals() []Total {
 	return totals
 }
 
+// Total returns how much was written to a stream: nothing, if there is no such
+// stream.
+func (s *Spool) Total(stream int) int64 {
+	if stream < 1 || stream > Streams {
+		return 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.total[stream-1]
+}
+
+// Start returns where the output that is kept begins, for each stream.
+func (s *Spool) Start() [Streams]int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.segs[0].start
+}
+
 // Ended says whether the spool has its end.
 func (s *Spool) Ended() bool {
 	s.mu.Lock()
