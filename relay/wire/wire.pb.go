@@ -1258,7 +1258,7 @@ func (x *Start) GetTechnician() string {
 type Resume struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Step          string                 `protobuf:"bytes,1,opt,name=step,proto3" json:"step,omitempty"`
-	Acked         []*Ack                 `protobuf:"bytes,2,rep,name=acked,proto3" json:"acked,omitempty"` // what is recorded; a stream not named has nothing
+	Acked         []*Ack                 `protobuf:"bytes,2,rep,name=acked,proto3" json:"acked,omitempty"` // what is recorded; of a stream not named the agent sends what it holds
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -110,8 +110,8 @@ func (f *File) start() error {
 	}
 	f.head = sessionlog.Head{Seq: f.w.ledger.seq, Sealed: f.w.ledger.sealed}
 	if f.w.ledger.sealed { // the process died between the last commit and this
-		if err := f.seal(); err != nil {
-			return err
+		if err := f.seal(); err != nil { // what was recorded can be read; the next Open tries again
+			f.cfg.Logf("seal record %s: %v", f.path, err)
 		}
 		close(f.stopped)
 		return nil

@@ -28,7 +28,8 @@ func weigh(evs []sessionlog.Event, limit int64) int64 {
 }
 
 // dequeue waits for units and returns as many as one transaction takes. It
-// returns none once the file is closing and the queue is empty.
+// returns none once the file is closing and the queue is empty. Their array is
+// also that of the queue: the caller clears them.
 func (f *File) dequeue() []unit {
 	for {
 		f.mu.Lock()

@@ -56,6 +56,79 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 }
 
+// What is written is not kept for ever in the array of the queue.
+func TestQueueLetsGo(t *testing.T) {
+	d := newDir(t, Config{Commits: 1})
+	f := create(t, d)
+	d.commits <- struct{}{} // the writer waits for its turn
+	var commits []*sessionlog.Commit
+	for i := range int64(20) {
+		c, err := f.Submit(t.Context(), chunkAt(i*10, 10))
+		if err != nil {
+			t.Fatal(err)
+		}
+		commits = append(commits, c)
+	}
+	f.mu.Lock()
+	units := f.queue
+	f.mu.Unlock()
+	<-d.commits
+	for _, c := range commits {
+		if _, err := c.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := f.Close(); err != nil { // the writer has ended
+		t.Fatal(err)
+	}
+	if len(units) == 0 {
+		t.Fatal("nothing was queued")
+	}
+	for i, u := range units {
+		if u.evs != nil || u.commit != nil {
+			t.Errorf("unit %d of %d is kept", i, len(units))
+		}
+	}
+}
+
+// A file in which the end of a stream can not be read has output of it or not:
+// nothing is recorded on a guess.
+func TestEndOfStreamIsUnreadable(t *testing.T) {
+	d := newDir(t, Config{})
+	f := create(t, d)
+	fill(t, f, "")
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	overwriteIndex(t, f.path)
+	f = reopen(t, d, f.path)
+	_, err := sessionlog.Append(t.Context(), f, chunkAt(0, 1))
+	var gap *sessionlog.GapError
+	if err == nil || errors.As(err, &gap) || !strings.Contains(err.Error(), "read end of stdout") {
+		t.Errorf("append to a damaged file: %v", err)
+	}
+}
+
+// overwriteIndex damages where the chunks of a stream are found.
+func overwriteIndex(t *testing.T, path string) {
+	t.Helper()
+	c, err := openConn(path, "ro", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := c.row("SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'chunk'")
+	if err := errors.Join(err, c.close()); err != nil || root == nil {
+		t.Fatal(root, err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, size := root[0].(int64), root[1].(int64)
+	copy(b[(page-1)*size:page*size], strings.Repeat("\xff", int(size)))
+	writeFile(t, path, b)
+}
+
 // The ends of streams are read from the file when they are needed, and may be
 // forgotten.
 func TestManyStreams(t *testing.T) {

@@ -129,6 +129,18 @@ func reopen(t *testing.T, d *Dir, path string) *File {
 // leaves that to the next Open.
 func TestSealIsFinishedAtOpen(t *testing.T) {
 	d := newDir(t, Config{})
+	path := unsealed(t, d)
+	again := reopen(t, d, path)
+	if h := again.Head(); h != (sessionlog.Head{Seq: 8, Sealed: true}) {
+		t.Errorf("head is %+v", h)
+	}
+	wantSealedFile(t, path)
+}
+
+// unsealed returns the path of a record that has its last event and not its last
+// form.
+func unsealed(t *testing.T, d *Dir) string {
+	t.Helper()
 	f := create(t, d)
 	fill(t, f, "")
 	f.Close()
@@ -145,11 +157,38 @@ func TestSealIsFinishedAtOpen(t *testing.T) {
 	if err := errors.Join(c.exec("INSERT INTO event (seq, leaf) VALUES (8, ?)", string(leaf)), c.close()); err != nil {
 		t.Fatal(err)
 	}
-	again := reopen(t, d, f.path)
-	if h := again.Head(); h != (sessionlog.Head{Seq: 8, Sealed: true}) {
-		t.Errorf("head is %+v", h)
+	return f.path
+}
+
+// A record that can not take its last form at open, as others read it, is served
+// as sealed. The next Open tries again.
+func TestSealFailsAtOpen(t *testing.T) {
+	var logged int
+	d := newDir(t, Config{Logf: func(string, ...any) { logged++ }})
+	path := unsealed(t, d)
+	other, err := openReadConn(path, false)
+	if err != nil {
+		t.Fatal(err)
 	}
-	wantSealedFile(t, f.path)
+	rows, err := other.c.Query("SELECT seq FROM event", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := reopen(t, d, path)
+	if h := f.Head(); h != (sessionlog.Head{Seq: 8, Sealed: true}) || count(t, f) != 8 || logged != 1 {
+		t.Errorf("head is %+v, %d messages", h, logged)
+	}
+	if _, err := f.Submit(t.Context(), closeEvent()); !errors.Is(err, sessionlog.ErrSealed) {
+		t.Errorf("submit: %v", err)
+	}
+	if err := errors.Join(rows.Close(), other.close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	f = reopen(t, d, path)
+	wantSealedFile(t, path)
+	if n := count(t, f); n != 8 || logged != 1 {
+		t.Errorf("%d events, %d messages", n, logged)
+	}
 }
 
 // Another process that reads the file keeps it from taking its last form. The

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -88,8 +89,11 @@ func (w *writer) loadEnd(key streamKey) (int64, error) {
 	}
 	defer rows.Close()
 	vals := make([]driver.Value, 1)
-	if rows.Next(vals) != nil {
+	switch err := rows.Next(vals); {
+	case errors.Is(err, io.EOF): // no output
 		return 0, nil
+	case err != nil:
+		return 0, err
 	}
 	end, ok := vals[0].(int64)
 	if !ok {
@@ -113,6 +117,7 @@ func (f *File) write() {
 		for _, u := range units {
 			f.weight.Release(u.weight)
 		}
+		clear(units) // the queue goes on in the same array
 	}
 }
 
