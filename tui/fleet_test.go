@@ -32,7 +32,7 @@ func TestFleetShowsAndFilters(t *testing.T) {
 			term.see("NORMAL", "2 of 4 shown")
 			term.keys("j\x1b")
 			term.see("acme/app01", ">  acme/db02") // the cursor stays on its endpoint
-			term.keys("/a01") // not in one piece: fuzzy
+			term.keys("/a01")                      // not in one piece: fuzzy
 			term.see("acme/app01", "4 shown")
 		})
 	}

@@ -48,22 +48,46 @@ func TestFold(t *testing.T) {
 		code     int
 		out, err string
 	}{
-		"identical": {same, same, same, 0,
-			"---- acme/a,acme/b,acme/c (3): ok ----\n" + same.out, "caisey: 3 targets: 3 ok\n"},
-		"identical once safe": {same, prints{out: same.out, err: "\x1b]0;title\a"}, same, 0,
-			"---- acme/a,acme/b,acme/c (3): ok ----\n" + same.out, "caisey: 3 targets: 3 ok\n"},
+		"identical": {
+			same, same, same, 0,
+			"---- acme/a,acme/b,acme/c (3): ok ----\n" + same.out, "caisey: 3 targets: 3 ok\n",
+		},
+		"identical once safe": {
+			same,
+			prints{out: same.out, err: "\x1b]0;title\a"},
+			same, 0,
+			"---- acme/a,acme/b,acme/c (3): ok ----\n" + same.out, "caisey: 3 targets: 3 ok\n",
+		},
 		"silent": {prints{}, prints{}, prints{}, 0, "---- acme/a,acme/b,acme/c (3): ok ----\n", "caisey: 3 targets: 3 ok\n"},
-		"one odd": {same, same, prints{out: lines(10, "ten")}, 0,
-			"---- acme/a,acme/b (2): ok ----\n" + same.out + "---- acme/c (1): ok ----\n" + oddDiff, "caisey: 3 targets: 3 ok\n"},
-		"all different": {prints{out: "1\n"}, prints{out: "2"}, prints{out: "\x1b[31m3\x1b[2J\n"}, 0,
-			"---- acme/a (1): ok ----\n1\n---- acme/b (1): ok ----\n2\n---- acme/c (1): ok ----\n\x1b[31m3\x1b[m\n", "caisey: 3 targets: 3 ok\n"},
-		"stderr differs": {same, prints{out: same.out, err: "warn\n"}, same, 0,
+		"one odd": {
+			same, same,
+			prints{out: lines(10, "ten")},
+			0,
+			"---- acme/a,acme/b (2): ok ----\n" + same.out + "---- acme/c (1): ok ----\n" + oddDiff, "caisey: 3 targets: 3 ok\n",
+		},
+		"all different": {
+			prints{out: "1\n"},
+			prints{out: "2"},
+			prints{out: "\x1b[31m3\x1b[2J\n"},
+			0,
+			"---- acme/a (1): ok ----\n1\n---- acme/b (1): ok ----\n2\n---- acme/c (1): ok ----\n\x1b[31m3\x1b[m\n", "caisey: 3 targets: 3 ok\n",
+		},
+		"stderr differs": {
+			same,
+			prints{out: same.out, err: "warn\n"},
+			same, 0,
 			"---- acme/a,acme/c (2): ok ----\n" + same.out + "---- acme/b (1): ok, stdout as acme/a (2) ----\n",
-			"---- acme/b (1): ok, stderr ----\nwarn\ncaisey: 3 targets: 3 ok\n"},
-		"exit differs": {prints{same.out, "", 3}, same, prints{same.out, "", 4}, 1,
+			"---- acme/b (1): ok, stderr ----\nwarn\ncaisey: 3 targets: 3 ok\n",
+		},
+		"exit differs": {
+			prints{same.out, "", 3},
+			same,
+			prints{same.out, "", 4},
+			1,
 			"---- acme/b (1): ok ----\n" + same.out +
 				"---- acme/a (1): failed, exit 3, stdout as acme/b (1) ----\n---- acme/c (1): failed, exit 4, stdout as acme/b (1) ----\n",
-			"caisey: acme/a: failed, exit 3\ncaisey: acme/c: failed, exit 4\ncaisey: 3 targets: 1 ok, 2 failed\n"},
+			"caisey: acme/a: failed, exit 3\ncaisey: acme/c: failed, exit 4\ncaisey: 3 targets: 1 ok, 2 failed\n",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, "acme/c", "acme/a", "acme/b")
@@ -126,8 +150,10 @@ func TestFoldOverBound(t *testing.T) {
 		out  string
 	}{
 		"same": {strings.Repeat("x", n), strings.Repeat("x", n), "---- acme/a,acme/b (2): ok ----\n" + cut(maxEnd)},
-		"middle differs": {strings.Repeat("x", n), strings.Repeat("x", n/2) + "y" + strings.Repeat("x", n/2-1),
-			"---- acme/a (1): ok ----\n" + cut(maxEnd) + "---- acme/b (1): ok ----\n" + cut(maxEnd)},
+		"middle differs": {
+			strings.Repeat("x", n), strings.Repeat("x", n/2) + "y" + strings.Repeat("x", n/2-1),
+			"---- acme/a (1): ok ----\n" + cut(maxEnd) + "---- acme/b (1): ok ----\n" + cut(maxEnd),
+		},
 		"at the bound": {strings.Repeat("x", 2*maxEnd), strings.Repeat("x", 2*maxEnd), "---- acme/a,acme/b (2): ok ----\n" + strings.Repeat("x", 2*maxEnd) + "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
