@@ -9,7 +9,8 @@ import (
 
 // A Link is a connected agent as its transport presents it.
 type Link interface {
-	// Open begins a conversation about one step.
+	// Open begins a conversation about one step. Its error means that the agent
+	// heard nothing of it.
 	Open(ctx context.Context, call Call) (Conversation, error)
 	// Done is closed once the agent is gone.
 	Done() <-chan struct{}

@@ -207,7 +207,8 @@ type stored struct {
 	client string
 
 	mu   sync.Mutex
-	fail error // of the next Submit's commit
+	fail error         // of the next commit of output
+	when chan struct{} // it fails once this is closed; nil: at once
 }
 
 // Close keeps the log.
@@ -221,7 +222,12 @@ func (s *stored) Submit(ctx context.Context, evs ...sessionlog.Event) (*sessionl
 		s.fail = nil
 		s.mu.Unlock()
 		c := sessionlog.NewCommit()
-		c.Resolve(sessionlog.Head{}, err)
+		go func() {
+			if s.when != nil {
+				<-s.when
+			}
+			c.Resolve(sessionlog.Head{}, err)
+		}()
 		return c, nil
 	}
 	s.mu.Unlock()

@@ -188,6 +188,29 @@ func TestOutputThatWasNotRecordedIsAskedForAgain(t *testing.T) {
 	}
 }
 
+// The end of a step is never on disk before its output is.
+func TestEndWaitsForOutput(t *testing.T) {
+	w, ana, session, link := staffed(t, Config{})
+	step, _ := w.run(ana, session, "cat")
+	conv := <-link.calls
+	log := w.records.logs[session]
+	log.mu.Lock()
+	log.fail, log.when = errors.New("disk full"), make(chan struct{})
+	log.mu.Unlock()
+	conv.say(out(0, "ab"), exitOK("ab")) // both are taken before the first is on disk
+	close(log.when)
+	select {
+	case again := <-link.calls:
+		go again.say(out(0, "ab"), exitOK("ab"))
+	case <-time.After(10 * time.Second):
+		t.Fatal("output that was not recorded is not asked for again")
+	}
+	evs := w.await(ana, session, step)
+	if got := text(evs, sessionlog.Stdout); got != "ab" || ended(t, evs).State != sessionlog.OK {
+		t.Errorf("recorded %q, %+v", got, ended(t, evs))
+	}
+}
+
 func TestRelayRestartResumesAndNeverStartsAgain(t *testing.T) {
 	w, ana, session, link := staffed(t, Config{})
 	done, _ := w.run(ana, session, "true")

@@ -112,10 +112,8 @@ func (l *link) Open(ctx context.Context, call relay.Call) (relay.Conversation, e
 		return nil, err
 	}
 	c := &conversation{stream: stream, r: wire.NewReader(stream)}
-	if err := c.send(opening(call)); err != nil {
-		c.Close()
-		return nil, err
-	}
+	// If this fails the agent may have heard it all the same: Recv will tell.
+	_ = c.send(opening(call))
 	return c, nil
 }
 
