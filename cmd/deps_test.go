@@ -56,7 +56,7 @@ var rows = map[string]row{
 		why: "it turns frames into the relay's links and nothing more",
 	},
 	"relay/verb": {
-		may: []string{"relay/console", "sessionlog/transcript", "tui/replay"},
+		may: []string{"relay/console", "sessionlog/transcript"},
 		why: "one grammar for all doors: it asks a Backend, never a relay",
 	},
 	"relay/sshd": {

@@ -2,8 +2,7 @@
 //
 // A [Player] says how much of a sequence of events is to be seen at a moment; a
 // screen folds that many. [New] serves one record as a console.Backend, so that
-// a file can be shown with the interface that shows a relay. [Pace] makes a
-// feed hand out its events at the times they happened.
+// a file can be shown with the interface that shows a relay.
 package replay
 
 import (
