@@ -44,7 +44,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	steps, err := openSteps(ctx, cfg, filepath.Join(d.path, "spool"), journal)
+	steps, err := openSteps(ctx, cfg, filepath.Join(d.path, "spool"), journal, identity.Private())
 	if err != nil {
 		return errors.Join(err, journal.Close())
 	}

@@ -65,9 +65,12 @@ func (b *batch) fill(reader *spool.Reader) (ended bool, err error) {
 		if !ok {
 			break
 		}
-		if ended = r.End; ended {
+		switch ended = r.End; {
+		case ended:
 			err = b.exit(r.Data)
-		} else {
+		case r.Gap > 0:
+			err = b.gap(r)
+		default:
 			err = b.output(r)
 		}
 		if err != nil {
@@ -107,6 +110,16 @@ func (b *batch) flush() error {
 	err := b.add(&wire.FromStep{Message: &wire.FromStep_Output{Output: &b.out}})
 	b.out.Data = b.out.Data[:0]
 	return err
+}
+
+// gap adds how much was left out.
+func (b *batch) gap(r spool.Record) error {
+	if err := b.flush(); err != nil {
+		return err
+	}
+	return b.add(&wire.FromStep{Message: &wire.FromStep_Gap{Gap: &wire.Gap{
+		Stream: wire.Stream(r.Stream), Offset: r.Offset, Bytes: r.Gap, AgentTime: r.Time,
+	}}})
 }
 
 // exit adds the end of the step.

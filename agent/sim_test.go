@@ -71,6 +71,10 @@ type fake struct {
 
 func startFake(c proc.Command, sink proc.Sink) (process, error) {
 	f := &fake{stop: make(chan struct{}), done: make(chan proc.Result, 1)}
+	if c.Line == "flood" {
+		go func() { f.done <- flood(sink) }()
+		return f, nil
+	}
 	n := 0
 	if _, err := fmt.Sscan(c.Line, &n); err != nil {
 		return nil, err
@@ -93,6 +97,27 @@ func startFake(c proc.Command, sink proc.Sink) (process, error) {
 		f.done <- proc.Result{State: proc.OK}
 	}()
 	return f, nil
+}
+
+// floodLines is how many lines flood says on each stream: 2.5 MB.
+const floodLines = 200_000
+
+// flood says lines on both streams as fast as it can.
+func flood(sink proc.Sink) proc.Result {
+	var streams sync.WaitGroup
+	for _, stream := range []int{proc.Stdout, proc.Stderr} {
+		streams.Go(func() {
+			for text := []byte(lines(floodLines)); len(text) > 0; {
+				n := min(len(text), 30_000)
+				if sink(stream, text[:n]) != nil {
+					return
+				}
+				text = text[n:]
+			}
+		})
+	}
+	streams.Wait()
+	return proc.Result{State: proc.OK}
 }
 
 func (f *fake) Ident() proc.Ident { return proc.Ident{Pid: 1 << 30} }

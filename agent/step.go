@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
 	"fmt"
 	"sync"
 	"time"
@@ -11,6 +13,7 @@ import (
 	runner "github.com/caisey/caisey/agent/proc"
 	"github.com/caisey/caisey/agent/spool"
 	"github.com/caisey/caisey/relay/wire"
+	"github.com/caisey/caisey/sessionlog/statement"
 )
 
 // whyStopped is what became of a step that ran when the agent was stopped.
@@ -32,6 +35,8 @@ type step struct {
 	pid       int     // 0 if there was no process
 	startedAt int64
 	refused   *wire.Refused // why it was not started
+	command   string
+	output    *output // nil if it did not run under this agent
 
 	mu     sync.Mutex              // guards what follows
 	detach context.CancelCauseFunc // ends the stream that serves the step now
@@ -54,11 +59,12 @@ func (s *steps) run(st *step, m *wire.Start) *wire.Refused {
 		}
 		return refuse(wire.Refused_CODE_DENIED, "already ran")
 	}
+	st.command, st.output = m.GetCommand(), newOutput(st.spool, m.GetOutputLimit())
 	st.startedAt = time.Now().UnixNano()
 	st.process, err = s.start(runner.Command{
 		Line: m.GetCommand(), Step: st.id, Session: m.GetSession(), Technician: m.GetTechnician(),
 		Timeout: time.Duration(m.GetTimeout()),
-	}, func(stream int, data []byte) error { return st.spool.Append(s.ctx, stream, data) })
+	}, func(stream int, data []byte) error { return st.output.put(s.ctx, stream, data) })
 	if err != nil { // the id is spent: this is the step's end
 		s.work.Go(func() {
 			s.finish(st, &wire.Exit{State: wire.Exit_STATE_FAILED, Code: -1, Why: err.Error()})
@@ -101,7 +107,7 @@ func exitOf(r runner.Result) *wire.Exit {
 // tries again until there is or the agent is stopped.
 func (s *steps) finish(st *step, exit *wire.Exit) {
 	for {
-		err := st.end(context.WithoutCancel(s.ctx), exit)
+		err := st.complete(context.WithoutCancel(s.ctx), exit, s.key)
 		if err == nil {
 			break
 		}
@@ -118,6 +124,31 @@ func (s *steps) finish(st *step, exit *wire.Exit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running--
+}
+
+// complete writes the rest of a step's output and its end, signed, into its spool.
+func (st *step) complete(ctx context.Context, exit *wire.Exit, key ed25519.PrivateKey) error {
+	if err := st.output.finish(ctx); err != nil {
+		return err
+	}
+	exit.Statement = st.state(exit, key)
+	return st.end(ctx, exit)
+}
+
+// state signs what this agent says of a step that it ran.
+func (st *step) state(exit *wire.Exit, key ed25519.PrivateKey) []byte {
+	s := statement.Statement{
+		Step: st.id, Command: st.command, Exit: int(exit.GetCode()), Signal: exit.GetSignal(),
+		Stdout: statement.None, Stderr: statement.None,
+	}
+	for _, t := range st.spool.Totals() {
+		out := &s.Stdout
+		if t.Stream == int(wire.Stream_STREAM_STDERR) {
+			out = &s.Stderr
+		}
+		*out = statement.Output{Bytes: t.Bytes, SHA256: [sha256.Size]byte(t.SHA256)}
+	}
+	return ed25519.Sign(key, s.Text())
 }
 
 // end writes the end of a step into its spool.

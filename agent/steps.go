@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,6 +24,7 @@ type steps struct {
 	cfg     Config
 	dir     string
 	journal *spool.Journal
+	key     ed25519.PrivateKey // signs how steps ended
 	log     *slog.Logger
 	start   starter
 	ctx     context.Context // of the steps' output; ends late in a stop
@@ -56,6 +58,8 @@ func check(m *wire.Start) *wire.Refused {
 		return refuse(invalid, "the names of session and technician are too long")
 	case m.GetTimeout() < 0:
 		return refuse(invalid, "the time limit is negative")
+	case m.GetOutputLimit() < 0:
+		return refuse(invalid, "the output limit is negative")
 	}
 	return nil
 }
@@ -202,9 +206,9 @@ func (s *steps) close() error {
 }
 
 // openSteps takes over what an earlier agent left in dir.
-func openSteps(ctx context.Context, cfg Config, dir string, journal *spool.Journal) (*steps, error) {
+func openSteps(ctx context.Context, cfg Config, dir string, journal *spool.Journal, key ed25519.PrivateKey) (*steps, error) {
 	s := &steps{
-		cfg: cfg, dir: dir, journal: journal, log: cfg.log(), start: cfg.starter(),
+		cfg: cfg, dir: dir, journal: journal, key: key, log: cfg.log(), start: cfg.starter(),
 		byID: make(map[string]*step),
 	}
 	// Output is kept while the agent stops, so it does not end with ctx.

@@ -2,7 +2,9 @@ package relay
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -69,6 +71,30 @@ func (b *backend) Watch(ctx context.Context, id sessionlog.SessionID, from sessi
 	return newFeed(rec, from, release), nil
 }
 
+// Record implements console.Backend.
+func (b *backend) Record(ctx context.Context, id sessionlog.SessionID) (io.ReadCloser, error) {
+	sum, _, err := b.find(id)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := b.relay.shelf.get(ctx, sum.Client, id)
+	if err != nil {
+		return nil, b.relay.failure("open the record of session "+string(id), err)
+	}
+	defer rec.release()
+	file, ok := rec.Log.(copier)
+	if !ok {
+		return nil, console.Errorf(console.CodeFailed, "", "this relay does not keep records in files")
+	}
+	r, err := file.Copy(ctx)
+	return r, b.relay.failure("copy the record of session "+string(id), err)
+}
+
+// A copier is a Log that is kept in a file.
+type copier interface {
+	Copy(ctx context.Context) (io.ReadCloser, error)
+}
+
 // find returns a session that the person may see, and its live half if it has one.
 func (b *backend) find(id sessionlog.SessionID) (console.Session, *session, error) {
 	b.relay.mu.Lock()
@@ -90,15 +116,7 @@ func noSession(id sessionlog.SessionID) *console.Error {
 
 // Search implements console.Backend.
 func (b *backend) Search(_ context.Context, q console.Query) ([]console.Session, error) {
-	b.relay.mu.Lock()
-	all := make([]console.Session, 0, len(b.relay.sealed)+len(b.relay.sessions))
-	for _, s := range b.relay.sealed {
-		all = append(all, s)
-	}
-	b.relay.mu.Unlock()
-	for _, s := range b.relay.live() {
-		all = append(all, s.summary())
-	}
+	all := b.relay.summaries()
 	clients := map[string]bool{}
 	all = slices.DeleteFunc(all, func(s console.Session) bool {
 		visible, known := clients[s.Client]
@@ -329,7 +347,7 @@ func (r *Relay) openSession(ctx context.Context, ep fleet.Endpoint, self console
 func (r *Relay) createSession(ctx context.Context, ep fleet.Endpoint, self console.Self) (*session, error) {
 	info := sessionlog.Opened{
 		Session: sessionlog.NewSessionID(), Client: ep.Client, Endpoint: ep.ID, Name: ep.Name,
-		Technician: self.Name, Key: self.Key,
+		Technician: self.Name, Key: self.Key, AgentKey: hex.EncodeToString(ep.Key), RelayKey: r.cfg.RecordKey,
 	}
 	rec, err := r.shelf.create(ctx, ep.Client, info.Session)
 	if err != nil {

@@ -30,13 +30,15 @@ type Call struct {
 	Technician string
 	Command    string
 	Timeout    time.Duration // 0 is none
+	// OutputLimit is how many bytes of output the agent sends; 0 is all.
+	OutputLimit int64
 }
 
 // A Conversation is about one step, on a stream of its own. Recv is called by
 // one goroutine, the other methods by one other.
 type Conversation interface {
-	// Recv returns what the agent says next: a Started, Output, Exit, Refused or
-	// Unknown. Its error means that the agent is out of reach or broke the
+	// Recv returns what the agent says next: a Started, Output, Gap, Exit,
+	// Refused or Unknown. Its error means that the agent is out of reach or broke the
 	// protocol; the step itself may go on.
 	Recv() (Report, error)
 	// Ack tells the agent that stream is recorded up to offset.
@@ -66,6 +68,14 @@ type Output struct {
 	Time   time.Time // the agent's clock
 }
 
+// Gap says that Bytes of Stream from Offset on are left out.
+type Gap struct {
+	Stream sessionlog.Stream
+	Offset int64
+	Bytes  int64
+	Time   time.Time // the agent's clock
+}
+
 // Exit is the end of a step, after all of its output.
 type Exit struct {
 	Ended sessionlog.Ended
@@ -80,6 +90,7 @@ type Unknown struct{}
 
 func (Started) report() {}
 func (Output) report()  {}
+func (Gap) report()     {}
 func (Exit) report()    {}
 func (Refused) report() {}
 func (Unknown) report() {}

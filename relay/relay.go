@@ -13,11 +13,13 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/relay/fleet"
 	"github.com/caisey/caisey/sessionlog"
+	"github.com/caisey/caisey/sessionlog/search"
 )
 
 // Config says what a Relay works with. Fleet, Records and Mint must be set.
@@ -26,12 +28,21 @@ type Config struct {
 	Records Records
 	// Mint makes the text of a new enrolment token and the hash to keep of it.
 	Mint func() (text string, hash [32]byte)
+	// Index finds words in the records. If nil, nothing can be searched for. Its
+	// owner closes it after Close.
+	Index *search.Index
+	// RecordKey is the verifier key of what signs the records' checkpoints; see
+	// sessionlog.Opened. If empty, they are not signed.
+	RecordKey string
 	// IdleSeal is how long a session without viewers and running steps stays
 	// open. If zero, 30 minutes.
 	IdleSeal time.Duration
 	// LostAfter is how long past its time limit a step may be without word from
 	// its endpoint before it counts as lost. If zero, 2 minutes.
 	LostAfter time.Duration
+	// OutputLimit is how many bytes of a step's output are kept, over both streams:
+	// its head and its tail. If zero, 64 MiB; if negative, all are kept.
+	OutputLimit int64
 	// Log is told what operators should know. If nil, slog.Default().
 	Log *slog.Logger
 }
@@ -49,6 +60,7 @@ type Relay struct {
 	stop   context.CancelCauseFunc
 	work   sync.WaitGroup // goroutines that end once ctx has
 	unread bool           // a record could not be read at the start
+	behind atomic.Int64   // records that the index has not read to their end
 
 	mu       sync.Mutex // guards what follows
 	sessions map[sessionlog.SessionID]*session
@@ -96,6 +108,10 @@ func New(ctx context.Context, cfg Config) (*Relay, error) {
 		return nil, err
 	}
 	r.work.Go(r.followFleet)
+	if cfg.Index != nil {
+		x := &indexer{relay: r, index: cfg.Index, read: map[sessionlog.SessionID]sessionlog.Seq{}}
+		r.work.Go(x.run)
+	}
 	return r, nil
 }
 
@@ -201,6 +217,10 @@ func (r *Relay) forget(link Link, id sessionlog.StepID) error {
 		switch rep := rep.(type) {
 		case Output: // a spool that is full keeps the command from ending
 			if err := conv.Ack(rep.Stream, rep.Offset+int64(len(rep.Data))); err != nil {
+				return err
+			}
+		case Gap:
+			if err := conv.Ack(rep.Stream, rep.Offset+rep.Bytes); err != nil {
 				return err
 			}
 		case Exit:

@@ -91,19 +91,11 @@ func (w *world) technician(name string, role console.Role, clients ...string) co
 // enroll adds an endpoint.
 func (w *world) enroll(client, name string) sessionlog.EndpointID {
 	w.t.Helper()
-	hash := sha256.Sum256([]byte(rand.Text()))
-	if _, err := w.fleet.NewToken(w.t.Context(), sessionlog.Relay, hash, console.NewToken{Client: client}); err != nil {
-		w.t.Fatal(err)
-	}
 	pub, _, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	ep, err := w.fleet.Redeem(w.t.Context(), fleet.Redemption{Hash: hash, Key: pub, Name: name})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return ep.ID
+	return w.enrollKey(client, name, pub)
 }
 
 // attach connects a fake agent.

@@ -30,12 +30,14 @@ type step struct {
 	sent    bool // the agent may have been told to start
 	started bool // step.started is recorded
 	totals  map[sessionlog.Stream]*total
+	kept    int64 // bytes of output on their way into the record
 }
 
 // A total is how much of a stream is on its way into the record, and its hash.
 type total struct {
 	next int64
-	sum  hash.Hash
+	sum  hash.Hash // of what is recorded
+	gap  bool      // not all of it is recorded
 }
 
 func newStep(s *session, id sessionlog.StepID, actor sessionlog.Actor, req sessionlog.Requested, asked *sessionlog.Commit) *step {
@@ -155,6 +157,12 @@ func (st *step) talk(ctx context.Context, link Link) (ended bool, err error) {
 	if ackErr := acks.finish(); ackErr != nil && err != nil {
 		err = ackErr // the cause: listening ended because of it
 	}
+	var excess *excessError
+	if errors.As(err, &excess) {
+		if err = st.exceed(ctx, link, excess); err == nil {
+			return true, nil
+		}
+	}
 	if err != nil {
 		st.totals = nil // only the record knows where to go on
 		return false, err
@@ -168,6 +176,7 @@ func (st *step) call() Call {
 		return Call{
 			Step: st.id, Session: st.session.info.Session, Technician: st.actor.Name(),
 			Command: st.req.Command, Timeout: time.Duration(st.req.Timeout * float64(time.Second)),
+			OutputLimit: st.session.relay.cfg.outputLimit(),
 		}
 	}
 	acked := map[sessionlog.Stream]int64{}
@@ -190,8 +199,13 @@ func (st *step) listen(ctx context.Context, conv Conversation, acks *acker) erro
 			err = st.recordStart(ctx, rep)
 		case Output:
 			err = st.recordOutput(ctx, rep, acks)
+		case Gap:
+			err = st.recordGap(ctx, rep, acks)
 		case Exit:
 			if err := acks.finish(); err != nil {
+				return err
+			}
+			if err := st.verify(rep.Ended); err != nil {
 				return err
 			}
 			return st.end(ctx, st.agent, rep.Time, st.check(rep.Ended))
@@ -238,6 +252,9 @@ func (st *step) recordOutput(ctx context.Context, out Output, acks *acker) error
 	if len(out.Data) == 0 {
 		return nil
 	}
+	if err := st.grow(len(out.Data)); err != nil {
+		return err
+	}
 	ev := sessionlog.NewOutput(st.agent, st.id, sessionlog.Chunk{Stream: out.Stream, Offset: t.next, Data: out.Data})
 	ev.AgentTime = out.Time
 	commit, err := st.session.rec.Submit(ctx, ev)
@@ -260,6 +277,9 @@ func (st *step) check(e sessionlog.Ended) sessionlog.Ended {
 	}
 	for stream, t := range st.totals {
 		have := sessionlog.StreamTotal{Stream: stream.String(), Bytes: t.next, SHA256: hex.EncodeToString(t.sum.Sum(nil))}
+		if t.gap { // only the endpoint's statement speaks for what is not recorded
+			have.SHA256 = said[have.Stream].SHA256
+		}
 		if t.next > 0 && said[have.Stream] != have {
 			e.State, e.Why = sessionlog.Lost, fmt.Sprintf("%s in the record is not what the agent sent", stream)
 		}
@@ -292,7 +312,7 @@ func (st *step) total(stream sessionlog.Stream) *total {
 
 // recount takes the totals from the record.
 func (st *step) recount(ctx context.Context) error {
-	st.totals, st.started = map[sessionlog.Stream]*total{}, false
+	st.totals, st.started, st.kept = map[sessionlog.Stream]*total{}, false, 0
 	head, err := st.asked.Wait(ctx)
 	if err != nil {
 		return err
@@ -317,8 +337,29 @@ func (st *step) recount(ctx context.Context) error {
 				t := st.total(ev.Chunk.Stream)
 				t.next = ev.Chunk.Offset + int64(len(ev.Chunk.Data))
 				t.sum.Write(ev.Chunk.Data)
+				st.kept += int64(len(ev.Chunk.Data))
+			case sessionlog.StepGap:
+				if err := st.recountGap(ev); err != nil {
+					st.totals = nil
+					return err
+				}
 			}
 		}
 		from = evs[len(evs)-1].Seq + 1
 	}
+}
+
+func (st *step) recountGap(ev sessionlog.Event) error {
+	var gap sessionlog.Gap
+	if err := ev.Decode(&gap); err != nil {
+		return fmt.Errorf("recount output: %w", err)
+	}
+	stream, err := sessionlog.ParseStream(gap.Stream)
+	if err != nil {
+		return fmt.Errorf("recount output: %w", err)
+	}
+	t := st.total(stream)
+	t.next, t.gap = gap.Offset+gap.Bytes, true
+	st.kept += gapCost
+	return nil
 }

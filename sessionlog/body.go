@@ -10,6 +10,12 @@ type Opened struct {
 	Name       string     `json:"name"` // the endpoint's name within its client
 	Technician string     `json:"technician"`
 	Key        string     `json:"key,omitempty"` // fingerprint of the proved SSH key, "SHA256:…"
+	// AgentKey is the endpoint's Ed25519 public key in hex, which signs what the
+	// endpoint states at the end of each step.
+	AgentKey string `json:"agent_key,omitempty"`
+	// RelayKey signs the record's checkpoints: a verifier key of a C2SP signed
+	// note, NAME+HASH+KEY. A record proves nothing about whose key that is.
+	RelayKey string `json:"relay_key,omitempty"`
 }
 
 // Closed is the body of SessionClosed, the last event of a sealed session.
@@ -44,6 +50,16 @@ type Started struct {
 	PID int `json:"pid"`
 }
 
+// Gap is the body of StepGap: Bytes of Stream from Offset on were sent by the
+// command and are not in the record. What follows begins at Offset + Bytes.
+type Gap struct {
+	Stream string `json:"stream"`
+	Offset int64  `json:"offset"`
+	Bytes  int64  `json:"bytes"`
+	// Why is one line for people.
+	Why string `json:"why,omitempty"`
+}
+
 // Outcome is the final state of a step. Every step ends in exactly one.
 type Outcome string
 
@@ -69,8 +85,12 @@ type Ended struct {
 	Why string `json:"why,omitempty"`
 	// Duration is in seconds, by the agent's monotonic clock.
 	Duration float64 `json:"duration,omitempty"`
-	// Streams holds what the agent says it sent, for each stream that had output.
+	// Streams holds what the agent says it sent, for each stream that had output,
+	// with what was left out in gaps.
 	Streams []StreamTotal `json:"streams,omitempty"`
+	// Statement is the endpoint's signature, in hex, over what it states of the
+	// step: see package statement. Empty where the agent did not say how it ended.
+	Statement string `json:"statement,omitempty"`
 }
 
 // StreamTotal is the length and hash of all of one stream's output.

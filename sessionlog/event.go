@@ -21,6 +21,7 @@ const (
 	StepDispatched Kind = "step.dispatched" // no body
 	StepStarted    Kind = "step.started"    // Started
 	StepOutput     Kind = "step.output"     // Event.Chunk
+	StepGap        Kind = "step.gap"        // Gap; output that was left out, and how much
 	StepCancel     Kind = "step.cancel"     // no body; somebody asked for an early end
 	StepEnded      Kind = "step.ended"      // Ended
 	NoteAdded      Kind = "note.added"      // Note

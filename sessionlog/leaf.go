@@ -145,12 +145,13 @@ func appendBody(b []byte, ev Event) ([]byte, error) {
 }
 
 // appendOutput appends the body of a StepOutput leaf: where the data stands, and
-// a commitment to it, so that a leaf without its data still proves what it was.
+// a commitment to its lines, so that a leaf without its data still proves what it was.
 func appendOutput(b []byte, c *Chunk) []byte {
 	b = appendString(append(b, `{"stream":`...), c.Stream.String())
 	b = strconv.AppendInt(append(b, `,"offset":`...), c.Offset, 10)
 	b = strconv.AppendInt(append(b, `,"length":`...), int64(len(c.Data)), 10)
-	sum := commitment(c)
+	sum, lines := commitment(c)
+	b = strconv.AppendInt(append(b, `,"lines":`...), lines, 10)
 	b = hex.AppendEncode(append(b, `,"commit":"`...), sum[:])
 	return append(b, `"}`...)
 }
@@ -165,28 +166,10 @@ func VerifyChunk(ev Event) error {
 	if !ok {
 		return fmt.Errorf("event %d has no commitment to its output", ev.Seq)
 	}
-	sum := commitment(ev.Chunk)
+	sum, lines := commitment(ev.Chunk)
 	if o.stream != ev.Chunk.Stream || o.offset != ev.Chunk.Offset || o.length != int64(len(ev.Chunk.Data)) ||
-		o.commit != hex.EncodeToString(sum[:]) {
+		o.lines != lines || o.commit != hex.EncodeToString(sum[:]) {
 		return fmt.Errorf("output at event %d is not what was recorded", ev.Seq)
 	}
 	return nil
-}
-
-const chunkDomain = "caisey-chunk-v1\x00"
-
-// commitment is SHA-256 over chunkDomain, the salt and the data.
-func commitment(c *Chunk) (sum [sha256.Size]byte) {
-	var small [512]byte
-	if n := len(chunkDomain) + len(c.Salt) + len(c.Data); n <= len(small) {
-		b := append(small[:0], chunkDomain...)
-		b = append(b, c.Salt...)
-		return sha256.Sum256(append(b, c.Data...))
-	}
-	h := sha256.New()
-	h.Write([]byte(chunkDomain))
-	h.Write(c.Salt)
-	h.Write(c.Data)
-	h.Sum(sum[:0])
-	return sum
 }

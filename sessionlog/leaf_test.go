@@ -28,6 +28,7 @@ type jsonOutput struct {
 	Stream string `json:"stream"`
 	Offset int64  `json:"offset"`
 	Length int    `json:"length"`
+	Lines  int64  `json:"lines"`
 	Commit string `json:"commit"`
 }
 
@@ -37,9 +38,9 @@ func byJSON(t interface{ Fatal(...any) }, ev Event) []byte {
 		l.AgentTime = ev.AgentTime.UTC()
 	}
 	if c := ev.Chunk; c != nil {
-		sum := commitment(c)
+		sum, lines := commitment(c)
 		var err error
-		if l.Body, err = json.Marshal(jsonOutput{c.Stream.String(), c.Offset, len(c.Data), hex.EncodeToString(sum[:])}); err != nil {
+		if l.Body, err = json.Marshal(jsonOutput{c.Stream.String(), c.Offset, len(c.Data), lines, hex.EncodeToString(sum[:])}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -157,10 +158,10 @@ type vector struct {
 	Data []byte `json:"data,omitempty"`
 }
 
-// The frozen vectors are leaves of version 1. A leaf that differs from its
+// The frozen vectors are leaves of version 2. A leaf that differs from its
 // vector is another format: it takes another version, never another vector.
 func TestVectors(t *testing.T) {
-	b, err := os.ReadFile(filepath.Join("testdata", "leaf-v1.json"))
+	b, err := os.ReadFile(filepath.Join("testdata", "leaf-v2.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,12 +219,12 @@ func TestParseLeafRefuses(t *testing.T) {
 		"trailing zero":    `{"seq":1,"time":"2026-01-02T03:04:05.10Z","kind":"x","actor":"relay"}`,
 		"zero agent time":  `{"seq":1,"time":"2026-01-02T03:04:05Z","agent_time":"0001-01-01T00:00:00Z","kind":"x","actor":"relay"}`,
 		"output no body":   `{"seq":1,"time":"2026-01-02T03:04:05Z","kind":"step.output","actor":"a","step":"S"}`,
-		"output stream":    out + `{"stream":"stdin","offset":0,"length":1,"commit":"` + commit + `"}}`,
-		"output negative":  out + `{"stream":"stdout","offset":-1,"length":1,"commit":"` + commit + `"}}`,
-		"output too large": out + `{"stream":"stdout","offset":0,"length":1048577,"commit":"` + commit + `"}}`,
-		"output overflow":  out + `{"stream":"stdout","offset":9223372036854775808,"length":1,"commit":"` + commit + `"}}`,
-		"output commit":    out + `{"stream":"stdout","offset":0,"length":1,"commit":"` + commit[1:] + `G"}}`,
-		"output more":      out + `{"stream":"stdout","offset":0,"length":1,"commit":"` + commit + `","x":1}}`,
+		"output stream":    out + `{"stream":"stdin","offset":0,"length":1,"lines":1,"commit":"` + commit + `"}}`,
+		"output negative":  out + `{"stream":"stdout","offset":-1,"length":1,"lines":1,"commit":"` + commit + `"}}`,
+		"output too large": out + `{"stream":"stdout","offset":0,"length":1048577,"lines":1,"commit":"` + commit + `"}}`,
+		"output overflow":  out + `{"stream":"stdout","offset":9223372036854775808,"length":1,"lines":1,"commit":"` + commit + `"}}`,
+		"output commit":    out + `{"stream":"stdout","offset":0,"length":1,"lines":1,"commit":"` + commit[1:] + `G"}}`,
+		"output more":      out + `{"stream":"stdout","offset":0,"length":1,"lines":1,"commit":"` + commit + `","x":1}}`,
 		"too large":        `{"seq":1` + rest + `,"body":"` + strings.Repeat("x", MaxLeaf) + `"}`,
 	} {
 		if ev, err := ParseLeaf([]byte(leaf)); err == nil {

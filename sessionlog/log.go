@@ -54,6 +54,9 @@ type Reader interface {
 	// where their output passes 1 MiB, but at least one if there is one.
 	// At or past the head it returns none and no error.
 	Read(ctx context.Context, from Seq, limit int) ([]Event, error)
+	// Outline is Read without the step.output events: what happened, without
+	// what was printed. It costs the same however much output there is.
+	Outline(ctx context.Context, from Seq, limit int) ([]Event, error)
 	// Wait returns as soon as an event after seq is durable or the log is
 	// sealed; it returns ErrClosed if the Log is closed first.
 	Wait(ctx context.Context, after Seq) (Head, error)

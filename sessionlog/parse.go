@@ -65,6 +65,7 @@ func checkBody(body []byte) error {
 type output struct {
 	stream         Stream
 	offset, length int64
+	lines          int64
 	commit         string // hex
 }
 
@@ -76,6 +77,8 @@ func parseOutput(body []byte) (o output, ok bool) {
 	o.offset = int64(p.uint(63))
 	p.lit(`,"length":`)
 	o.length = int64(p.uint(63))
+	p.lit(`,"lines":`)
+	o.lines = int64(p.uint(63))
 	p.lit(`,"commit":`)
 	o.commit = p.str()
 	p.lit(`}`)

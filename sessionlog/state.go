@@ -17,8 +17,10 @@ type Step struct {
 	Cancel bool
 	Ended  *Ended
 	At     time.Time // of the end
-	// Size is how many bytes of each stream are recorded.
+	// Size is how long each stream is so far: the only offset that may follow.
 	Size map[Stream]int64
+	// Left is how many of those bytes are not recorded but in gaps.
+	Left int64
 }
 
 // State is the fold of a session's events. The zero value is the state before
@@ -83,6 +85,8 @@ func (st *Step) apply(ev Event) {
 		if ev.Chunk != nil {
 			st.Size[ev.Chunk.Stream] = ev.Chunk.Offset + int64(len(ev.Chunk.Data))
 		}
+	case StepGap:
+		st.applyGap(ev)
 	case StepCancel:
 		st.Cancel = true
 	case StepEnded:
@@ -90,5 +94,16 @@ func (st *Step) apply(ev Event) {
 		if st.Ended == nil && ev.Decode(&b) == nil {
 			st.Ended, st.At = &b, ev.Time
 		}
+	}
+}
+
+func (st *Step) applyGap(ev Event) {
+	var b Gap
+	if ev.Decode(&b) != nil {
+		return
+	}
+	if stream, err := ParseStream(b.Stream); err == nil {
+		st.Size[stream] = b.Offset + b.Bytes
+		st.Left += b.Bytes
 	}
 }

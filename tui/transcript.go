@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/caisey/caisey/sessionlog"
@@ -117,6 +119,11 @@ func (t *transcript) step(b *block, ev sessionlog.Event) {
 		if ev.Chunk != nil && b.out != nil {
 			t.output(b, ev.Chunk)
 		}
+	case sessionlog.StepGap:
+		var gap sessionlog.Gap
+		if b.out != nil && ev.Decode(&gap) == nil {
+			t.gap(b, &gap)
+		}
 	case sessionlog.StepEnded:
 		var end sessionlog.Ended
 		if b.ended == nil && ev.Decode(&end) == nil {
@@ -163,10 +170,36 @@ func (t *transcript) end(b *block, end *sessionlog.Ended) {
 	b.ended, b.out = end, nil
 	t.running--
 	if end.Why != "" {
-		l := vt.PlainLine(string(end.State) + ": " + end.Why)
-		l.Tag = tagOurs
-		t.push(b, l)
+		t.say(b, string(end.State)+": "+end.Why)
 	}
+}
+
+// gap says that output was left out. What comes after it begins a new line.
+func (t *transcript) gap(b *block, gap *sessionlog.Gap) {
+	if s, err := sessionlog.ParseStream(gap.Stream); err == nil && b.out[s] != nil {
+		b.out[s].Flush(t.keep(b, s))
+	}
+	text := fmt.Sprintf("… %s bytes of %s not recorded", grouped(gap.Bytes), gap.Stream)
+	if gap.Why != "" {
+		text += ": " + gap.Why
+	}
+	t.say(b, text)
+}
+
+// say adds a line of our own.
+func (t *transcript) say(b *block, text string) {
+	l := vt.PlainLine(text)
+	l.Tag = tagOurs
+	t.push(b, l)
+}
+
+// grouped writes n with a comma before each three digits.
+func grouped(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }
 
 // trim lets the oldest lines fall out while there are too many.

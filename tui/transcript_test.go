@@ -75,6 +75,37 @@ func TestScrollIsAWindow(t *testing.T) {
 	})
 }
 
+// A gap is a line of ours between what came before it and what comes after.
+func TestTranscriptTellsGaps(t *testing.T) {
+	tr := &transcript{}
+	const step = sessionlog.StepID("A")
+	out := func(off int64, text string) sessionlog.Event {
+		return sessionlog.NewOutput("agent:x", step, sessionlog.Chunk{Stream: sessionlog.Stdout, Offset: off, Data: []byte(text)})
+	}
+	tr.apply(sessionlog.New(sessionlog.StepRequested, "technician:ana", step, sessionlog.Requested{Command: "yes"}))
+	tr.apply(out(0, "head\nhalf\x1b]0;open"))
+	tr.apply(sessionlog.New(sessionlog.StepGap, "agent:x", step, sessionlog.Gap{
+		Stream: "stdout", Offset: 18, Bytes: 12345678, Why: "output limit of 64 MiB\x1b[2J",
+	}))
+	tr.apply(out(12345696, "tail\n"))
+	var got []string
+	b := tr.blocks[0]
+	for n := b.first(); n < b.end(); n++ {
+		got = append(got, fmt.Sprint(b.line(n).Tag, " ", b.line(n).Text))
+	}
+	want := []string{
+		"0 head", "0 half", fmt.Sprint(tagOurs, " … 12,345,678 bytes of stdout not recorded: output limit of 64 MiB"), "0 tail",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567"} {
+		if got := grouped(n); got != want {
+			t.Errorf("%d is %s", n, got)
+		}
+	}
+}
+
 func TestTranscriptIsBounded(t *testing.T) {
 	tr := &transcript{}
 	for i := range 300 {

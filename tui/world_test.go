@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"testing"
@@ -106,6 +107,14 @@ func (w *world) session(id sessionlog.SessionID) *memorySession {
 		}
 	}
 	return nil
+}
+
+func (w *world) Find(context.Context, console.TextQuery) (console.Found, error) {
+	return console.Found{}, console.Errorf(console.CodeFailed, "", "no index here")
+}
+
+func (w *world) Record(context.Context, sessionlog.SessionID) (io.ReadCloser, error) {
+	return nil, console.Errorf(console.CodeFailed, "", "no records here")
 }
 
 func (w *world) Search(ctx context.Context, q console.Query) ([]console.Session, error) {

@@ -9,7 +9,8 @@
 // itself. The first record of a segment is its head: how long each stream was when
 // the segment was begun, and the state of its SHA-256, so that the hash of all of
 // a stream is known even when its first segments are gone. Output records follow
-// in the order of their writing, and one end record closes the spool.
+// in the order of their writing, and one end record closes the spool. Where output
+// was left out, a gap record has its length and the state of the SHA-256 after it.
 //
 // A record is written by one write and not synced: it survives the death of the
 // agent, not that of the machine. Open drops a record that was cut short.

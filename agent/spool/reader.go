@@ -82,6 +82,15 @@ func (r *Reader) take(rec *Record) bool {
 		return true
 	}
 	next := &r.next[rec.Stream-1]
+	if rec.kind == kindGap {
+		end := rec.Offset + rec.Gap
+		if end <= *next {
+			return false
+		}
+		rec.Offset, rec.Gap, rec.Data = max(rec.Offset, *next), end-max(rec.Offset, *next), nil
+		*next = end
+		return true
+	}
 	if end := rec.Offset + int64(len(rec.Data)); end <= *next {
 		return false
 	}

@@ -11,6 +11,7 @@ const (
 	kindHead   = 1 // of a segment
 	kindOutput = 2
 	kindEnd    = 3
+	kindGap    = 4
 )
 
 const (
@@ -32,6 +33,9 @@ type Record struct {
 	// Time is when the record was written, in Unix nanoseconds.
 	Time int64
 	Data []byte
+	// Gap is how many bytes of the stream were left out from Offset on: then there is
+	// no output in the record. 0 if none were.
+	Gap int64
 	// End says that Data is what End was given, and that nothing follows.
 	End bool
 
@@ -78,6 +82,7 @@ func parseRecord(b []byte) (Record, int, error) {
 	}
 	length := binary.LittleEndian.Uint32(b[2:])
 	known := r.kind == kindOutput && r.Stream >= 1 && r.Stream <= Streams && length > 0 ||
+		r.kind == kindGap && r.Stream >= 1 && r.Stream <= Streams && length > 8 ||
 		(r.kind == kindHead || r.kind == kindEnd) && r.Stream == 0
 	if !known || length > MaxRecord || r.Offset < 0 {
 		return Record{}, 0, errDamaged
@@ -90,5 +95,8 @@ func parseRecord(b []byte) (Record, int, error) {
 		return Record{}, 0, errDamaged
 	}
 	r.Data = b[headerSize:size]
+	if r.kind == kindGap {
+		r.Gap = int64(binary.LittleEndian.Uint64(r.Data))
+	}
 	return r, size, nil
 }

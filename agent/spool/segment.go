@@ -199,12 +199,19 @@ func scanRecords(data []byte, at **sums, first bool) (size int64, ended bool) {
 			if err != nil || !first && head.total != (*at).total {
 				return size, false
 			}
+			head.gaps = (*at).gaps
 			*at = head
 		case kindOutput:
 			if r.Offset != (*at).total[r.Stream-1] {
 				return size, false
 			}
 			(*at).add(r.Stream, r.Data)
+		case kindGap:
+			h, err := hashOf(r)
+			if err != nil || r.Offset != (*at).total[r.Stream-1] {
+				return size, false
+			}
+			(*at).gap(r, h)
 		}
 		size += int64(n)
 		ended = r.End

@@ -54,6 +54,7 @@ type Spool struct {
 	file *os.File // the last segment
 	buf  []byte
 	sums *sums
+	left [Streams]skip // what was left out and is not yet in sums
 
 	mu     sync.Mutex     // guards what follows
 	segs   []segment      // oldest first; the last is written to
@@ -111,6 +112,16 @@ func (s *Spool) acquire(ctx context.Context) error {
 // Append adds data to a stream. It blocks while more than Config.MaxUnacked
 // bytes are unacknowledged.
 func (s *Spool) Append(ctx context.Context, stream int, data []byte) error {
+	return s.append(ctx, stream, data, s.room)
+}
+
+// AppendNow is Append without a wait for room. It is for the end of a step's
+// output, which is bounded.
+func (s *Spool) AppendNow(ctx context.Context, stream int, data []byte) error {
+	return s.append(ctx, stream, data, func(context.Context, int) error { return nil })
+}
+
+func (s *Spool) append(ctx context.Context, stream int, data []byte, room func(context.Context, int) error) error {
 	if stream < 1 || stream > Streams {
 		return fmt.Errorf("append to spool: no stream %d", stream)
 	}
@@ -119,8 +130,11 @@ func (s *Spool) Append(ctx context.Context, stream int, data []byte) error {
 	}
 	defer s.release()
 	for len(data) > 0 {
+		if err := s.writeGap(stream); err != nil {
+			return err
+		}
 		n := min(len(data), MaxRecord)
-		if err := s.room(ctx, n); err != nil {
+		if err := room(ctx, n); err != nil {
 			return err
 		}
 		r := Record{kind: kindOutput, Stream: stream, Offset: s.sums.total[stream-1], Data: data[:n]}
@@ -141,17 +155,27 @@ func (s *Spool) End(ctx context.Context, data []byte) error {
 		return err
 	}
 	defer s.release()
+	for i := range s.left {
+		if err := s.writeGap(i + 1); err != nil {
+			return err
+		}
+	}
 	return s.write(Record{kind: kindEnd, Data: data, End: true})
 }
 
-// Totals returns how much was written to each stream that has any.
+// Totals returns how much was written to each stream that has any, with what was
+// left out.
 func (s *Spool) Totals() []Total {
 	s.turn <- struct{}{}
 	defer s.release()
 	var totals []Total
 	for i, n := range s.sums.total {
+		h := s.sums.hash[i]
+		if left := s.left[i]; left.bytes > 0 {
+			n, h = n+left.bytes, left.hash
+		}
 		if n > 0 {
-			totals = append(totals, Total{Stream: i + 1, Bytes: n, SHA256: s.sums.hash[i].Sum(nil)})
+			totals = append(totals, Total{Stream: i + 1, Bytes: n, SHA256: h.Sum(nil)})
 		}
 	}
 	return totals
@@ -186,10 +210,7 @@ func (s *Spool) Ended() bool {
 func (s *Spool) room(ctx context.Context, n int) error {
 	for {
 		s.mu.Lock()
-		var unacked int64
-		for i := range s.total {
-			unacked += s.total[i] - s.acked[i]
-		}
+		unacked := s.sums.kept(s.acked)
 		if unacked == 0 || unacked+int64(n) <= s.cfg.maxUnacked() {
 			s.mu.Unlock()
 			return nil
@@ -223,8 +244,12 @@ func (s *Spool) write(r Record) error {
 	if _, err := s.file.WriteAt(s.buf, size); err != nil {
 		return fmt.Errorf("write spool: %w", errors.Join(err, s.file.Truncate(size)))
 	}
-	if r.kind == kindOutput {
+	switch r.kind {
+	case kindOutput:
 		s.sums.add(r.Stream, r.Data)
+	case kindGap:
+		s.sums.gap(r, s.left[r.Stream-1].hash)
+		s.left[r.Stream-1] = skip{}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

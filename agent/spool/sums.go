@@ -12,6 +12,7 @@ import (
 type sums struct {
 	total [Streams]int64
 	hash  [Streams]hash.Hash
+	gaps  []span // what of it was left out and is not yet acknowledged and deleted
 }
 
 func newSums() *sums {

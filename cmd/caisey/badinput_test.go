@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -152,11 +154,11 @@ func TestBadCommands(t *testing.T) {
 	})
 }
 
-// TestBigOutput moves 100 MB through the record to a client, byte for byte.
+// TestBigOutput moves 60 MB through the record to a client, byte for byte.
 func TestBigOutput(t *testing.T) {
 	d := deploy(t)
 	d.enroll("acme", "db01")
-	cmd := d.admin.command("run", "acme/db01", "--", "seq -f %015.0f 6250000")
+	cmd := d.admin.command("run", "acme/db01", "--", "seq -f %015.0f 3750000")
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +166,7 @@ func TestBigOutput(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	want := exec.Command("seq", "-f", "%015.0f", "6250000")
+	want := exec.Command("seq", "-f", "%015.0f", "3750000")
 	oracle, err := want.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +175,7 @@ func TestBigOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	n, err := compare(pipe, oracle)
-	if err != nil || n != 100_000_000 {
+	if err != nil || n != 60_000_000 {
 		t.Errorf("after %d bytes: %v", n, err)
 	}
 	if err := cmd.Wait(); err != nil {
@@ -181,6 +183,42 @@ func TestBigOutput(t *testing.T) {
 	}
 	if err := want.Wait(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTooBigOutput moves what is kept of 100 MB to a client: the head and the tail,
+// byte for byte, and exactly how much is between them.
+func TestTooBigOutput(t *testing.T) {
+	d := deploy(t)
+	d.enroll("acme", "db01")
+	out, said, code := d.admin.ssh("", "run", "acme/db01", "--", "seq -f %015.0f 6250000")
+	if code != 0 {
+		t.Fatalf("exit %d: %s", code, said)
+	}
+	var left int
+	if _, err := fmt.Sscanf(said, "caisey: %d bytes of stdout not recorded: output limit of 64 MiB\n", &left); err != nil {
+		t.Fatalf("stderr %q: %v", said, err)
+	}
+	if len(out)+left != 100_000_000 || len(out) > 64<<20 || len(out) < 62<<20 || left%16 != 0 {
+		t.Fatalf("%d bytes came and %d are left out", len(out), left)
+	}
+	last := 0
+	skipped := 0
+	for line := range strings.Lines(out) {
+		n, err := strconv.Atoi(strings.TrimSuffix(line, "\n"))
+		if err != nil || len(line) != 16 {
+			t.Fatalf("line %q after %d", line, last)
+		}
+		if n != last+1 {
+			skipped++
+			if gap := (n - last - 1) * 16; gap != left {
+				t.Fatalf("%d bytes are missing after line %d, not %d", gap, last, left)
+			}
+		}
+		last = n
+	}
+	if last != 6250000 || skipped != 1 {
+		t.Errorf("the last line is %d, there are %d gaps", last, skipped)
 	}
 }
 

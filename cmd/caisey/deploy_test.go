@@ -263,15 +263,20 @@ func (d *deployment) newTechnician(name string) *technician {
 	return &technician{d: d, name: name, key: file, fingerprint: ssh.FingerprintSHA256(pub)}
 }
 
-// letIn makes a technician who may log in.
-func (d *deployment) letIn(name, role string) *technician {
+// letIn makes a technician who may log in, with a role for clients; for all if
+// there are none.
+func (d *deployment) letIn(name, role string, clients ...string) *technician {
 	d.t.Helper()
 	p := d.newTechnician(name)
 	pub, err := os.ReadFile(p.key + ".pub")
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	if _, stderr, code := d.admin.ssh(string(pub), "tech", "add", name, "--role", role, "--key", "-"); code != 0 {
+	words := []string{"tech", "add", name, "--role", role, "--key", "-"}
+	for _, client := range clients {
+		words = append(words, "--client", client)
+	}
+	if _, stderr, code := d.admin.ssh(string(pub), words...); code != 0 {
 		d.t.Fatalf("tech add: exit %d: %s", code, stderr)
 	}
 	return p

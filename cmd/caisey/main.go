@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string) int {
 	switch args[0] {
 	case "demo", "relay":
 		return report(local(ctx, args))
-	case "log", "replay":
+	case "log", "replay", "export":
 		return offline(ctx, args)
 	case "help", "--help", "-h":
 		if len(args) == 1 || args[len(args)-1] == "demo" || args[len(args)-1] == "relay" {
@@ -112,6 +112,7 @@ func help(words []string) error {
 	fmt.Println("\nOffline, on a session file:")
 	fmt.Println("  log FILE       Print a record: who, when, what, output, exit.")
 	fmt.Println("  replay FILE    Replay it; on a terminal, in the interface.")
+	fmt.Println("  export FILE    Print it as text, Markdown, HTML, JSON or asciicast.")
 	fmt.Println("\nOn a relay, as `ssh RELAY VERB …`; without a verb ssh opens the interface:")
 	verb.Run(context.Background(), verb.Call{Args: []string{"help"}, Stdout: os.Stdout, Stderr: os.Stderr, Version: version})
 	return nil
@@ -121,7 +122,7 @@ func help(words []string) error {
 func runVerb(ctx context.Context, args []string, backend console.Backend) int {
 	return verb.Run(ctx, verb.Call{
 		Args: args, Backend: backend, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		TTY: isTerminal(os.Stdout), Files: true, Version: version,
+		TTY: isTerminal(os.Stdout), Files: true, Version: version, OpenRecord: openRecord,
 	})
 }
 

@@ -14,9 +14,13 @@ import (
 	"github.com/caisey/caisey/tui/replay"
 )
 
-// offline runs `log FILE` and `replay FILE` on a session file, with no relay.
+// offline runs `log FILE`, `replay FILE` and `export FILE` on a session file,
+// with no relay.
 func offline(ctx context.Context, args []string) int {
-	i := slices.IndexFunc(args[1:], isFile) + 1
+	i := slices.IndexFunc(args[1:], isRecord) + 1
+	if i == 0 {
+		i = slices.IndexFunc(args[1:], isFile) + 1
+	}
 	if i == 0 {
 		return report(console.Errorf(console.CodeUsage, "a relay's sessions are read with `ssh RELAY "+args[0]+" ID`",
 			"%s wants the file of a session", strings.Join(args, " ")))
@@ -38,8 +42,12 @@ func offline(ctx context.Context, args []string) int {
 // of a relay or a flag.
 func isFile(word string) bool {
 	_, err := os.Stat(word)
-	return err == nil || strings.HasSuffix(word, sqlitefile.Ext) || strings.ContainsRune(word, filepath.Separator)
+	return err == nil || isRecord(word) || strings.ContainsRune(word, filepath.Separator)
 }
+
+// isRecord reports whether a word is certainly a record's file, though another
+// word, such as the html of `--as html`, may name a file as well.
+func isRecord(word string) bool { return strings.HasSuffix(word, sqlitefile.Ext) }
 
 func withRecord(ctx context.Context, file string, do func(console.Backend, sessionlog.SessionID) error) error {
 	rec, err := sqlitefile.OpenFile(file)

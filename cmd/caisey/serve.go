@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/caisey/caisey/relay"
 	"github.com/caisey/caisey/relay/console"
@@ -21,6 +22,7 @@ import (
 	"github.com/caisey/caisey/relay/sshd"
 	"github.com/caisey/caisey/relay/wire"
 	"github.com/caisey/caisey/sessionlog"
+	"github.com/caisey/caisey/sessionlog/search"
 	"github.com/caisey/caisey/sessionlog/sqlitefile"
 )
 
@@ -42,6 +44,9 @@ type server struct {
 	quicAddr  net.Addr
 	sshAddr   net.Addr
 	hostKey   ssh.PublicKey
+	index     *search.Index
+	signer    note.Signer    // of the records' checkpoints
+	recordKey string         // that proves them
 	closers   []func() error // in the order in which they were opened
 }
 
@@ -51,7 +56,8 @@ const (
 	hostKeyFile  = "ssh_host.key"
 	sessionsDir  = "sessions"
 	fleetDir     = "fleet"
-	fleetClient  = "fleet" // the fleet's log is kept like a session of this name
+	indexFile    = "search.index" // derived from the records: it may be deleted while no relay runs
+	fleetClient  = "fleet"        // the fleet's log is kept like a session of this name
 )
 
 // serve opens a data directory and starts to listen.
@@ -65,18 +71,22 @@ func serve(ctx context.Context, cfg serveConfig) (_ *server, err error) {
 	if err := prepare(cfg.Data); err != nil {
 		return nil, err
 	}
-	records, err := sqlitefile.OpenDir(filepath.Join(cfg.Data, sessionsDir), sqlitefile.Config{})
+	identity, err := s.loadKeys(cfg)
+	if err != nil {
+		return nil, err
+	}
+	records, err := sqlitefile.OpenDir(filepath.Join(cfg.Data, sessionsDir), s.recordConfig(cfg))
 	if err != nil {
 		return nil, err
 	}
 	s.closers = append(s.closers, records.Close)
-	identity, err := wire.LoadIdentity(filepath.Join(cfg.Data, relayKeyFile))
-	if err != nil {
-		return nil, err
-	}
 	if err := s.openFleet(ctx, cfg); err != nil {
 		return nil, err
 	}
+	if s.index, err = search.Open(filepath.Join(cfg.Data, indexFile), search.Config{Logf: s.recordConfig(cfg).Logf}); err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, s.index.Close)
 	if err := s.startRelay(ctx, cfg, identity, records); err != nil {
 		return nil, err
 	}
@@ -103,7 +113,7 @@ func prepare(dir string) error {
 }
 
 func (s *server) openFleet(ctx context.Context, cfg serveConfig) error {
-	dir, err := sqlitefile.OpenDir(filepath.Join(cfg.Data, fleetDir), sqlitefile.Config{})
+	dir, err := sqlitefile.OpenDir(filepath.Join(cfg.Data, fleetDir), s.recordConfig(cfg))
 	if err != nil {
 		return err
 	}
@@ -176,7 +186,7 @@ func (s *server) startRelay(ctx context.Context, cfg serveConfig, id *wire.Ident
 	s.quicAddr = conn.LocalAddr()
 	addr := advertised(cfg.Name, conn.LocalAddr())
 	s.relay, err = relay.New(ctx, relay.Config{
-		Fleet: s.catalogue, Records: records{dir}, Log: cfg.Log,
+		Fleet: s.catalogue, Records: records{dir}, Index: s.index, RecordKey: s.recordKey, Log: cfg.Log,
 		Mint: func() (string, [32]byte) {
 			t := wire.NewToken(id.Public(), addr)
 			return t.String(), t.Hash()
@@ -233,7 +243,8 @@ func (s *server) startSSH(cfg serveConfig) error {
 		return fmt.Errorf("listen for technicians on %s: %w; choose another address", cfg.SSH, err)
 	}
 	s.sshAddr = l.Addr()
-	door, err := sshd.New(sshd.Config{HostKey: host.Private(), Technicians: doorkeeper{s}, Version: version, Log: cfg.Log})
+	door, err := sshd.New(sshd.Config{HostKey: host.Private(), Technicians: doorkeeper{s}, Version: version, Log: cfg.Log,
+		OpenRecord: openRecord, RelayKey: s.recordKey})
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

@@ -8,6 +8,7 @@ package console
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/caisey/caisey/sessionlog"
@@ -28,6 +29,12 @@ type Backend interface {
 	Do(ctx context.Context, in Intent) (Receipt, error)
 	// Search returns the sessions that match q, newest first.
 	Search(ctx context.Context, q Query) ([]Session, error)
+	// Find returns where a text stands in the records that the technician may
+	// see: commands, output and notes.
+	Find(ctx context.Context, q TextQuery) (Found, error)
+	// Record returns the file of a session's record as it is now: what can be
+	// kept, and verified elsewhere.
+	Record(ctx context.Context, id sessionlog.SessionID) (io.ReadCloser, error)
 }
 
 // Self is the technician behind a console.

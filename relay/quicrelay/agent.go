@@ -121,7 +121,7 @@ func opening(call relay.Call) *wire.ToStep {
 	if !call.Resume {
 		return &wire.ToStep{Message: &wire.ToStep_Start{Start: &wire.Start{
 			Step: string(call.Step), Command: call.Command, Timeout: int64(call.Timeout),
-			Session: string(call.Session), Technician: call.Technician,
+			Session: string(call.Session), Technician: call.Technician, OutputLimit: call.OutputLimit,
 		}}}
 	}
 	resume := &wire.Resume{Step: string(call.Step)}

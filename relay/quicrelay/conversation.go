@@ -1,7 +1,10 @@
 package quicrelay
 
 import (
+	"crypto/ed25519"
 	"encoding/hex"
+	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -68,6 +71,8 @@ func report(m *wire.FromStep) (relay.Report, error) {
 		return relay.Started{PID: int(m.Started.GetPid()), Time: clock(m.Started.GetAgentTime())}, nil
 	case *wire.FromStep_Output:
 		return output(m.Output)
+	case *wire.FromStep_Gap:
+		return gap(m.Gap)
 	case *wire.FromStep_Exit:
 		return exit(m.Exit)
 	case *wire.FromStep_Refused:
@@ -103,6 +108,17 @@ func output(o *wire.Output) (relay.Report, error) {
 	return relay.Output{Stream: s, Offset: o.GetOffset(), Data: o.GetData(), Time: clock(o.GetAgentTime())}, nil
 }
 
+func gap(g *wire.Gap) (relay.Report, error) {
+	s, err := stream(g.GetStream())
+	if err != nil {
+		return nil, err
+	}
+	if off, n := g.GetOffset(), g.GetBytes(); off < 0 || n <= 0 || n > math.MaxInt64-off {
+		return nil, invalid("gap of %d bytes at %d is out of bounds", n, off)
+	}
+	return relay.Gap{Stream: s, Offset: g.GetOffset(), Bytes: g.GetBytes(), Time: clock(g.GetAgentTime())}, nil
+}
+
 var outcomes = map[wire.Exit_State]sessionlog.Outcome{
 	wire.Exit_STATE_OK:        sessionlog.OK,
 	wire.Exit_STATE_FAILED:    sessionlog.Failed,
@@ -116,14 +132,20 @@ func exit(e *wire.Exit) (relay.Report, error) {
 	if !ok {
 		return nil, invalid("agent ended a step in state %d", e.GetState())
 	}
+	if n := len(e.GetStatement()); n != 0 && n != ed25519.SignatureSize {
+		return nil, invalid("agent ended a step with a statement of %d bytes", n)
+	}
 	ended := sessionlog.Ended{
 		State: state, Exit: int(e.GetCode()), Signal: clip(e.GetSignal()), Why: clip(e.GetWhy()),
-		Duration: time.Duration(e.GetDuration()).Seconds(),
+		Duration: time.Duration(e.GetDuration()).Seconds(), Statement: hex.EncodeToString(e.GetStatement()),
 	}
 	for _, t := range e.GetTotals() {
 		s, err := stream(t.GetStream())
 		if err != nil {
 			return nil, err
+		}
+		if slices.ContainsFunc(ended.Streams, func(other sessionlog.StreamTotal) bool { return other.Stream == s.String() }) {
+			return nil, invalid("agent ended a step with two totals of %s", s)
 		}
 		ended.Streams = append(ended.Streams, sessionlog.StreamTotal{
 			Stream: s.String(), Bytes: t.GetBytes(), SHA256: hex.EncodeToString(t.GetSha256()),

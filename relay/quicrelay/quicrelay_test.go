@@ -41,7 +41,10 @@ type station struct {
 	root     console.Backend
 }
 
-func newStation(t *testing.T) *station {
+func newStation(t *testing.T) *station { return newStationLimited(t, 0) }
+
+// newStationLimited returns one that keeps at most limit bytes of a step's output.
+func newStationLimited(t *testing.T, limit int64) *station {
 	t.Helper()
 	s := &station{t: t}
 	var err error
@@ -66,7 +69,7 @@ func newStation(t *testing.T) *station {
 	s.addr = conn.LocalAddr().String()
 	quiet := slog.New(slog.DiscardHandler)
 	s.relay, err = relay.New(t.Context(), relay.Config{
-		Fleet: s.fleet, Records: records{dir}, Log: quiet,
+		Fleet: s.fleet, Records: records{dir}, Log: quiet, OutputLimit: limit,
 		Mint: func() (string, [32]byte) {
 			token := wire.NewToken(s.identity.Public(), s.addr)
 			return token.String(), token.Hash()

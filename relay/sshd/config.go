@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/caisey/caisey/relay/console"
+	"github.com/caisey/caisey/relay/verb"
 )
 
 // Technicians knows who may come in.
@@ -37,6 +38,9 @@ type Config struct {
 	// Version is what the server calls itself and what `version` prints. If
 	// empty, "devel".
 	Version string
+	// OpenRecord and RelayKey are those of verb.Call.
+	OpenRecord func(ctx context.Context, path string) (verb.RecordFile, error)
+	RelayKey   string
 	// HandshakeTimeout is how long a connection has to log in. If zero, 10 s.
 	HandshakeTimeout time.Duration
 	// MaxPending is the most connections that have not logged in. If zero, 64.

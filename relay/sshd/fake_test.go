@@ -3,6 +3,7 @@ package sshd
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -104,6 +105,14 @@ func (r *oneEndpoint) Next(ctx context.Context) (console.Changes, error) {
 func (*oneEndpoint) Close() error { return nil }
 
 func (b *backend) Directory(context.Context) (console.Roster, error) { return new(oneEndpoint), nil }
+
+func (b *backend) Find(context.Context, console.TextQuery) (console.Found, error) {
+	return console.Found{}, console.Errorf(console.CodeFailed, "", "no index here")
+}
+
+func (b *backend) Record(context.Context, sessionlog.SessionID) (io.ReadCloser, error) {
+	return nil, console.Errorf(console.CodeFailed, "", "no records here")
+}
 
 func (b *backend) Search(context.Context, console.Query) ([]console.Session, error) {
 	panic("search is not part of this test")

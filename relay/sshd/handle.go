@@ -71,6 +71,9 @@ func (s *Server) verb(sess charm.Session, ch *channel, b console.Backend, in *in
 		Width:   pty.Window.Width,
 		NoColor: look(b, nil, sess.Environ()).NoColor || pty.Term == "dumb",
 		Version: s.cfg.Version,
+
+		OpenRecord: s.cfg.OpenRecord,
+		RelayKey:   s.cfg.RelayKey,
 	}
 	if isTerm {
 		call.Open = func(_ context.Context, targets []string) int {

@@ -91,7 +91,7 @@ func checkFlags(t *testing.T, path string, leaf *kong.Node, text string) {
 			}
 		}
 	}
-	for _, said := range regexp.MustCompile(`--([a-z]+)`).FindAllStringSubmatch(text, -1) {
+	for _, said := range regexp.MustCompile(`--([a-z]+(?:-[a-z]+)*)`).FindAllStringSubmatch(text, -1) {
 		if said[1] != "help" && !slices.ContainsFunc(leaf.Flags, func(f *kong.Flag) bool { return f.Name == said[1] }) {
 			t.Errorf("docs/cli.md: %s has no --%s", path, said[1])
 		}
@@ -142,16 +142,17 @@ func everyEvent() []sessionlog.Event {
 	ana := sessionlog.Technician("ana")
 	id := sessionlog.NewStepID()
 	return []sessionlog.Event{
-		sessionlog.New(sessionlog.SessionOpened, ana, "", sessionlog.Opened{Session: "S", Client: "acme", Endpoint: "E", Name: "db01", Technician: "ana", Key: "k"}),
+		sessionlog.New(sessionlog.SessionOpened, ana, "", sessionlog.Opened{Session: "S", Client: "acme", Endpoint: "E", Name: "db01", Technician: "ana", Key: "k", AgentKey: "k"}),
 		sessionlog.New(sessionlog.StepRequested, ana, id, sessionlog.Requested{Command: "x", Effect: "shell", Timeout: 1, Key: "k"}),
 		sessionlog.New(sessionlog.StepDispatched, sessionlog.Relay, id, nil),
 		sessionlog.New(sessionlog.StepStarted, "agent:acme/db01", id, sessionlog.Started{PID: 1}),
 		sessionlog.NewOutput("agent:acme/db01", id, sessionlog.Chunk{Stream: sessionlog.Stdout, Data: []byte("x")}),
 		sessionlog.NewOutput("agent:acme/db01", id, sessionlog.Chunk{Stream: sessionlog.Stderr, Data: []byte("\xff")}),
+		sessionlog.New(sessionlog.StepGap, sessionlog.Relay, id, sessionlog.Gap{Stream: "stdout", Offset: 1, Bytes: 2, Why: "w"}),
 		sessionlog.New(sessionlog.StepCancel, ana, id, nil),
 		sessionlog.New(sessionlog.StepEnded, "agent:acme/db01", id, sessionlog.Ended{
 			State: "failed", Exit: -1, Signal: "SIGKILL", Why: "w",
-			Duration: 1, Streams: []sessionlog.StreamTotal{{Stream: "stdout", Bytes: 1, SHA256: "h"}},
+			Duration: 1, Streams: []sessionlog.StreamTotal{{Stream: "stdout", Bytes: 1, SHA256: "h"}}, Statement: "s",
 		}),
 		sessionlog.New(sessionlog.NoteAdded, ana, "", sessionlog.Note{Text: "x", At: start}),
 		sessionlog.New(sessionlog.SessionClosed, ana, "", sessionlog.Closed{Why: "w"}),

@@ -21,6 +21,9 @@ type grammar struct {
 	Sessions sessionsVerb `cmd:"" help:"List session records, newest first."`
 	Log      logVerb      `cmd:"" help:"Print a record: who, when, what, output, exit."`
 	Replay   replayVerb   `cmd:"" help:"Print a record at the pace at which it happened; pauses last 2 s at most."`
+	Export   exportVerb   `cmd:"" help:"Print a record in another form: text, Markdown, HTML, JSON or asciicast."`
+	Search   searchVerb   `cmd:"" help:"Find words in every record that you may see: commands, output, notes."`
+	Verify   verifyVerb   `cmd:"" help:"Is a record whole and unchanged?"`
 	Close    closeVerb    `cmd:"" help:"Seal a session."`
 	Note     noteVerb     `cmd:"" help:"Add a note to a session."`
 	Token    struct {

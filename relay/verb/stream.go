@@ -2,6 +2,7 @@ package verb
 
 import (
 	"bytes"
+	"fmt"
 
 	"github.com/charmbracelet/x/ansi"
 
@@ -40,20 +41,47 @@ func (p *stepPrinter) event(ev sessionlog.Event) {
 		_ = p.json.Encode(ev) // what it does not understand it leaves out; the result stands
 	case ev.Chunk != nil:
 		p.stream(ev.Chunk.Stream).write(ev.Chunk.Data)
+	case ev.Kind == sessionlog.StepGap:
+		p.gap(ev)
 	}
+}
+
+// gap says on stderr that output was left out. What a stream held back before it
+// is printed: it does not belong to what comes.
+func (p *stepPrinter) gap(ev sessionlog.Event) {
+	var gap sessionlog.Gap
+	if ev.Decode(&gap) != nil {
+		return
+	}
+	text := fmt.Sprintf("%d bytes of %s not recorded", gap.Bytes, gap.Stream)
+	if gap.Why != "" {
+		text += ": " + gap.Why
+	}
+	if s, err := sessionlog.ParseStream(gap.Stream); err == nil && p.streams[s] != nil {
+		p.flushStream(p.streams[s])
+	}
+	if p.held != nil {
+		p.held.err.write([]byte("caisey: " + vt.Plain(text) + "\n"))
+		return
+	}
+	p.r.out.sayf("%s%s", p.prefix, text)
 }
 
 // flush prints what the streams hold back.
 func (p *stepPrinter) flush() {
 	for _, id := range []sessionlog.Stream{sessionlog.Stdout, sessionlog.Stderr} {
-		switch s := p.streams[id]; {
-		case s == nil:
-		case p.held != nil:
-			s.print(s.clean.Flush(nil)) // styles end where it is printed
-		default:
-			s.flush()
+		if s := p.streams[id]; s != nil {
+			p.flushStream(s)
 		}
 	}
+}
+
+func (p *stepPrinter) flushStream(s *stream) {
+	if p.held != nil {
+		s.print(s.clean.Flush(nil)) // styles end where it is printed
+		return
+	}
+	s.flush()
 }
 
 func (p *stepPrinter) stream(id sessionlog.Stream) *stream {

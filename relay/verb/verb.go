@@ -54,6 +54,11 @@ type Call struct {
 	// Open shows the interface with one pane for each endpoint that the targets
 	// match, and returns an exit code. If nil, there is no terminal for it.
 	Open func(ctx context.Context, targets []string) int
+	// OpenRecord opens a record's file to be verified. If nil, it cannot be.
+	OpenRecord func(ctx context.Context, path string) (RecordFile, error)
+	// RelayKey is the key of the relay at hand, which verify trusts. If empty,
+	// the record names one, or the line.
+	RelayKey string
 	// Version is what `version` prints. If empty, "devel".
 	Version string
 }

@@ -145,6 +145,14 @@ func (w *world) Watch(_ context.Context, id sessionlog.SessionID, from sessionlo
 	return &feed{w: w, rec: w.records[id], next: int(from) - 1}, nil
 }
 
+func (w *world) Find(context.Context, console.TextQuery) (console.Found, error) {
+	return console.Found{}, console.Errorf(console.CodeFailed, "", "no index here")
+}
+
+func (w *world) Record(context.Context, sessionlog.SessionID) (io.ReadCloser, error) {
+	return nil, console.Errorf(console.CodeFailed, "", "no records here")
+}
+
 func (w *world) Search(_ context.Context, q console.Query) ([]console.Session, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -190,7 +190,7 @@ func (x Exit_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Exit_State.Descriptor instead.
 func (Exit_State) EnumDescriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{19, 0}
+	return file_wire_proto_rawDescGZIP(), []int{20, 0}
 }
 
 // FromAgent is what an agent says on its control stream.
@@ -1056,6 +1056,7 @@ type FromStep struct {
 	//	*FromStep_Exit
 	//	*FromStep_Refused
 	//	*FromStep_Unknown
+	//	*FromStep_Gap
 	Message       isFromStep_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1143,6 +1144,15 @@ func (x *FromStep) GetUnknown() *Unknown {
 	return nil
 }
 
+func (x *FromStep) GetGap() *Gap {
+	if x != nil {
+		if x, ok := x.Message.(*FromStep_Gap); ok {
+			return x.Gap
+		}
+	}
+	return nil
+}
+
 type isFromStep_Message interface {
 	isFromStep_Message()
 }
@@ -1167,6 +1177,10 @@ type FromStep_Unknown struct {
 	Unknown *Unknown `protobuf:"bytes,5,opt,name=unknown,proto3,oneof"`
 }
 
+type FromStep_Gap struct {
+	Gap *Gap `protobuf:"bytes,6,opt,name=gap,proto3,oneof"`
+}
+
 func (*FromStep_Started) isFromStep_Message() {}
 
 func (*FromStep_Output) isFromStep_Message() {}
@@ -1177,6 +1191,8 @@ func (*FromStep_Refused) isFromStep_Message() {}
 
 func (*FromStep_Unknown) isFromStep_Message() {}
 
+func (*FromStep_Gap) isFromStep_Message() {}
+
 // Start runs a command, at most once for a step id.
 type Start struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1184,7 +1200,8 @@ type Start struct {
 	Command       string                 `protobuf:"bytes,2,opt,name=command,proto3" json:"command,omitempty"`  // one line for the endpoint's shell
 	Timeout       int64                  `protobuf:"varint,3,opt,name=timeout,proto3" json:"timeout,omitempty"` // nanoseconds; 0 is none
 	Session       string                 `protobuf:"bytes,4,opt,name=session,proto3" json:"session,omitempty"`
-	Technician    string                 `protobuf:"bytes,5,opt,name=technician,proto3" json:"technician,omitempty"` // who asked, for the command's environment
+	Technician    string                 `protobuf:"bytes,5,opt,name=technician,proto3" json:"technician,omitempty"`                       // who asked, for the command's environment
+	OutputLimit   int64                  `protobuf:"varint,6,opt,name=output_limit,json=outputLimit,proto3" json:"output_limit,omitempty"` // bytes that are kept of both streams together; 0 is all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1252,6 +1269,13 @@ func (x *Start) GetTechnician() string {
 		return x.Technician
 	}
 	return ""
+}
+
+func (x *Start) GetOutputLimit() int64 {
+	if x != nil {
+		return x.OutputLimit
+	}
+	return 0
 }
 
 // Resume goes on with a step that was started on an earlier stream.
@@ -1557,23 +1581,96 @@ func (x *Output) GetAgentTime() int64 {
 	return 0
 }
 
+// Gap says that output was left out, because there was more of it than the limit.
+// The next Output of the stream begins at offset + bytes.
+type Gap struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Stream        Stream                 `protobuf:"varint,1,opt,name=stream,proto3,enum=caisey.wire.v1.Stream" json:"stream,omitempty"`
+	Offset        int64                  `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"` // of the first byte left out, from the start of the stream
+	Bytes         int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	AgentTime     int64                  `protobuf:"varint,4,opt,name=agent_time,json=agentTime,proto3" json:"agent_time,omitempty"` // Unix nanoseconds
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Gap) Reset() {
+	*x = Gap{}
+	mi := &file_wire_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Gap) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Gap) ProtoMessage() {}
+
+func (x *Gap) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Gap.ProtoReflect.Descriptor instead.
+func (*Gap) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Gap) GetStream() Stream {
+	if x != nil {
+		return x.Stream
+	}
+	return Stream_STREAM_UNSPECIFIED
+}
+
+func (x *Gap) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *Gap) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Gap) GetAgentTime() int64 {
+	if x != nil {
+		return x.AgentTime
+	}
+	return 0
+}
+
 // Exit is the end of a step. It follows all of its output.
 type Exit struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	State         Exit_State             `protobuf:"varint,1,opt,name=state,proto3,enum=caisey.wire.v1.Exit_State" json:"state,omitempty"`
-	Code          int32                  `protobuf:"varint,2,opt,name=code,proto3" json:"code,omitempty"` // exit code; -1 if there is none
-	Signal        string                 `protobuf:"bytes,3,opt,name=signal,proto3" json:"signal,omitempty"`
-	Why           string                 `protobuf:"bytes,4,opt,name=why,proto3" json:"why,omitempty"`
-	Duration      int64                  `protobuf:"varint,5,opt,name=duration,proto3" json:"duration,omitempty"`                    // nanoseconds
-	Totals        []*Total               `protobuf:"bytes,6,rep,name=totals,proto3" json:"totals,omitempty"`                         // for each stream with output
-	AgentTime     int64                  `protobuf:"varint,7,opt,name=agent_time,json=agentTime,proto3" json:"agent_time,omitempty"` // Unix nanoseconds
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	State     Exit_State             `protobuf:"varint,1,opt,name=state,proto3,enum=caisey.wire.v1.Exit_State" json:"state,omitempty"`
+	Code      int32                  `protobuf:"varint,2,opt,name=code,proto3" json:"code,omitempty"` // exit code; -1 if there is none
+	Signal    string                 `protobuf:"bytes,3,opt,name=signal,proto3" json:"signal,omitempty"`
+	Why       string                 `protobuf:"bytes,4,opt,name=why,proto3" json:"why,omitempty"`
+	Duration  int64                  `protobuf:"varint,5,opt,name=duration,proto3" json:"duration,omitempty"`                    // nanoseconds
+	Totals    []*Total               `protobuf:"bytes,6,rep,name=totals,proto3" json:"totals,omitempty"`                         // for each stream with output
+	AgentTime int64                  `protobuf:"varint,7,opt,name=agent_time,json=agentTime,proto3" json:"agent_time,omitempty"` // Unix nanoseconds
+	// Ed25519 signature by the agent's key over what sessionlog/statement defines;
+	// empty if the agent was restarted while the command ran.
+	Statement     []byte `protobuf:"bytes,8,opt,name=statement,proto3" json:"statement,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_wire_proto_msgTypes[19]
+	mi := &file_wire_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1585,7 +1682,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[19]
+	mi := &file_wire_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1598,7 +1695,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{19}
+	return file_wire_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Exit) GetState() Exit_State {
@@ -1650,7 +1747,14 @@ func (x *Exit) GetAgentTime() int64 {
 	return 0
 }
 
-// Total is the length and hash of all of a stream's output.
+func (x *Exit) GetStatement() []byte {
+	if x != nil {
+		return x.Statement
+	}
+	return nil
+}
+
+// Total is the length and hash of all of a stream's output, with what was left out.
 type Total struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Stream        Stream                 `protobuf:"varint,1,opt,name=stream,proto3,enum=caisey.wire.v1.Stream" json:"stream,omitempty"`
@@ -1662,7 +1766,7 @@ type Total struct {
 
 func (x *Total) Reset() {
 	*x = Total{}
-	mi := &file_wire_proto_msgTypes[20]
+	mi := &file_wire_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1674,7 +1778,7 @@ func (x *Total) String() string {
 func (*Total) ProtoMessage() {}
 
 func (x *Total) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[20]
+	mi := &file_wire_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1687,7 +1791,7 @@ func (x *Total) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Total.ProtoReflect.Descriptor instead.
 func (*Total) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{20}
+	return file_wire_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Total) GetStream() Stream {
@@ -1720,7 +1824,7 @@ type Unknown struct {
 
 func (x *Unknown) Reset() {
 	*x = Unknown{}
-	mi := &file_wire_proto_msgTypes[21]
+	mi := &file_wire_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1732,7 +1836,7 @@ func (x *Unknown) String() string {
 func (*Unknown) ProtoMessage() {}
 
 func (x *Unknown) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[21]
+	mi := &file_wire_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1745,7 +1849,7 @@ func (x *Unknown) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unknown.ProtoReflect.Descriptor instead.
 func (*Unknown) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{21}
+	return file_wire_proto_rawDescGZIP(), []int{22}
 }
 
 var File_wire_proto protoreflect.FileDescriptor
@@ -1815,14 +1919,15 @@ const file_wire_proto_rawDesc = "" +
 	"\x03ack\x18\x03 \x01(\v2\x13.caisey.wire.v1.AckH\x00R\x03ack\x120\n" +
 	"\x06cancel\x18\x04 \x01(\v2\x16.caisey.wire.v1.CancelH\x00R\x06cancel\x12*\n" +
 	"\x04done\x18\x05 \x01(\v2\x14.caisey.wire.v1.DoneH\x00R\x04doneB\t\n" +
-	"\amessage\"\x92\x02\n" +
+	"\amessage\"\xbb\x02\n" +
 	"\bFromStep\x123\n" +
 	"\astarted\x18\x01 \x01(\v2\x17.caisey.wire.v1.StartedH\x00R\astarted\x120\n" +
 	"\x06output\x18\x02 \x01(\v2\x16.caisey.wire.v1.OutputH\x00R\x06output\x12*\n" +
 	"\x04exit\x18\x03 \x01(\v2\x14.caisey.wire.v1.ExitH\x00R\x04exit\x123\n" +
 	"\arefused\x18\x04 \x01(\v2\x17.caisey.wire.v1.RefusedH\x00R\arefused\x123\n" +
-	"\aunknown\x18\x05 \x01(\v2\x17.caisey.wire.v1.UnknownH\x00R\aunknownB\t\n" +
-	"\amessage\"\x89\x01\n" +
+	"\aunknown\x18\x05 \x01(\v2\x17.caisey.wire.v1.UnknownH\x00R\aunknown\x12'\n" +
+	"\x03gap\x18\x06 \x01(\v2\x13.caisey.wire.v1.GapH\x00R\x03gapB\t\n" +
+	"\amessage\"\xac\x01\n" +
 	"\x05Start\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\tR\x04step\x12\x18\n" +
 	"\acommand\x18\x02 \x01(\tR\acommand\x12\x18\n" +
@@ -1830,7 +1935,8 @@ const file_wire_proto_rawDesc = "" +
 	"\asession\x18\x04 \x01(\tR\asession\x12\x1e\n" +
 	"\n" +
 	"technician\x18\x05 \x01(\tR\n" +
-	"technician\"G\n" +
+	"technician\x12!\n" +
+	"\foutput_limit\x18\x06 \x01(\x03R\voutputLimit\"G\n" +
 	"\x06Resume\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\tR\x04step\x12)\n" +
 	"\x05acked\x18\x02 \x03(\v2\x13.caisey.wire.v1.AckR\x05acked\"M\n" +
@@ -1848,7 +1954,13 @@ const file_wire_proto_rawDesc = "" +
 	"\x06offset\x18\x02 \x01(\x03R\x06offset\x12\x12\n" +
 	"\x04data\x18\x03 \x01(\fR\x04data\x12\x1d\n" +
 	"\n" +
-	"agent_time\x18\x04 \x01(\x03R\tagentTime\"\xda\x02\n" +
+	"agent_time\x18\x04 \x01(\x03R\tagentTime\"\x82\x01\n" +
+	"\x03Gap\x12.\n" +
+	"\x06stream\x18\x01 \x01(\x0e2\x16.caisey.wire.v1.StreamR\x06stream\x12\x16\n" +
+	"\x06offset\x18\x02 \x01(\x03R\x06offset\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12\x1d\n" +
+	"\n" +
+	"agent_time\x18\x04 \x01(\x03R\tagentTime\"\xf8\x02\n" +
 	"\x04Exit\x120\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x1a.caisey.wire.v1.Exit.StateR\x05state\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\x05R\x04code\x12\x16\n" +
@@ -1857,7 +1969,8 @@ const file_wire_proto_rawDesc = "" +
 	"\bduration\x18\x05 \x01(\x03R\bduration\x12-\n" +
 	"\x06totals\x18\x06 \x03(\v2\x15.caisey.wire.v1.TotalR\x06totals\x12\x1d\n" +
 	"\n" +
-	"agent_time\x18\a \x01(\x03R\tagentTime\"x\n" +
+	"agent_time\x18\a \x01(\x03R\tagentTime\x12\x1c\n" +
+	"\tstatement\x18\b \x01(\fR\tstatement\"x\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bSTATE_OK\x10\x01\x12\x10\n" +
@@ -1889,7 +2002,7 @@ func file_wire_proto_rawDescGZIP() []byte {
 }
 
 var file_wire_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_wire_proto_goTypes = []any{
 	(Stream)(0),       // 0: caisey.wire.v1.Stream
 	(Refused_Code)(0), // 1: caisey.wire.v1.Refused.Code
@@ -1913,9 +2026,10 @@ var file_wire_proto_goTypes = []any{
 	(*Done)(nil),      // 19: caisey.wire.v1.Done
 	(*Started)(nil),   // 20: caisey.wire.v1.Started
 	(*Output)(nil),    // 21: caisey.wire.v1.Output
-	(*Exit)(nil),      // 22: caisey.wire.v1.Exit
-	(*Total)(nil),     // 23: caisey.wire.v1.Total
-	(*Unknown)(nil),   // 24: caisey.wire.v1.Unknown
+	(*Gap)(nil),       // 22: caisey.wire.v1.Gap
+	(*Exit)(nil),      // 23: caisey.wire.v1.Exit
+	(*Total)(nil),     // 24: caisey.wire.v1.Total
+	(*Unknown)(nil),   // 25: caisey.wire.v1.Unknown
 }
 var file_wire_proto_depIdxs = []int32{
 	6,  // 0: caisey.wire.v1.FromAgent.enroll:type_name -> caisey.wire.v1.Enroll
@@ -1937,20 +2051,22 @@ var file_wire_proto_depIdxs = []int32{
 	19, // 16: caisey.wire.v1.ToStep.done:type_name -> caisey.wire.v1.Done
 	20, // 17: caisey.wire.v1.FromStep.started:type_name -> caisey.wire.v1.Started
 	21, // 18: caisey.wire.v1.FromStep.output:type_name -> caisey.wire.v1.Output
-	22, // 19: caisey.wire.v1.FromStep.exit:type_name -> caisey.wire.v1.Exit
+	23, // 19: caisey.wire.v1.FromStep.exit:type_name -> caisey.wire.v1.Exit
 	12, // 20: caisey.wire.v1.FromStep.refused:type_name -> caisey.wire.v1.Refused
-	24, // 21: caisey.wire.v1.FromStep.unknown:type_name -> caisey.wire.v1.Unknown
-	17, // 22: caisey.wire.v1.Resume.acked:type_name -> caisey.wire.v1.Ack
-	0,  // 23: caisey.wire.v1.Ack.stream:type_name -> caisey.wire.v1.Stream
-	0,  // 24: caisey.wire.v1.Output.stream:type_name -> caisey.wire.v1.Stream
-	2,  // 25: caisey.wire.v1.Exit.state:type_name -> caisey.wire.v1.Exit.State
-	23, // 26: caisey.wire.v1.Exit.totals:type_name -> caisey.wire.v1.Total
-	0,  // 27: caisey.wire.v1.Total.stream:type_name -> caisey.wire.v1.Stream
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	25, // 21: caisey.wire.v1.FromStep.unknown:type_name -> caisey.wire.v1.Unknown
+	22, // 22: caisey.wire.v1.FromStep.gap:type_name -> caisey.wire.v1.Gap
+	17, // 23: caisey.wire.v1.Resume.acked:type_name -> caisey.wire.v1.Ack
+	0,  // 24: caisey.wire.v1.Ack.stream:type_name -> caisey.wire.v1.Stream
+	0,  // 25: caisey.wire.v1.Output.stream:type_name -> caisey.wire.v1.Stream
+	0,  // 26: caisey.wire.v1.Gap.stream:type_name -> caisey.wire.v1.Stream
+	2,  // 27: caisey.wire.v1.Exit.state:type_name -> caisey.wire.v1.Exit.State
+	24, // 28: caisey.wire.v1.Exit.totals:type_name -> caisey.wire.v1.Total
+	0,  // 29: caisey.wire.v1.Total.stream:type_name -> caisey.wire.v1.Stream
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_wire_proto_init() }
@@ -1984,6 +2100,7 @@ func file_wire_proto_init() {
 		(*FromStep_Exit)(nil),
 		(*FromStep_Refused)(nil),
 		(*FromStep_Unknown)(nil),
+		(*FromStep_Gap)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1991,7 +2108,7 @@ func file_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_proto_rawDesc), len(file_wire_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -192,7 +192,7 @@ func testStreams(t *testing.T, log sessionlog.Log) {
 }
 
 // testModel: random units, good and bad, against the plainest model of the rule
-// for chunks. All checks of one run share the log, so steps have fresh names.
+// for chunks and gaps. All checks of one run share the log, so steps have fresh names.
 func testModel(t *testing.T, log sessionlog.Log) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -233,6 +233,10 @@ func drawUnit(rt *rapid.T, run int, ends map[stream]int64) (evs []sessionlog.Eve
 			good = false
 		}
 		after[key] += int64(n)
+		if rapid.IntRange(0, 3).Draw(rt, "gap") == 0 {
+			evs = append(evs, left(key.step, key.stream, off, int64(n)))
+			continue
+		}
 		evs = append(evs, output(key.step, key.stream, off, "abcde"[:n]))
 	}
 	return evs, after, good

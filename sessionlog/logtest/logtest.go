@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ func Run(t *testing.T, open func(t *testing.T) sessionlog.Log) {
 		{"order", testOrder},
 		{"events", testEvents},
 		{"gap", testGap},
+		{"left out", testLeftOut},
 		{"refused", testRefused},
 		{"seal", testSeal},
 		{"seal within unit", testSealWithin},
@@ -56,6 +58,11 @@ func note(text string) sessionlog.Event {
 
 func output(step sessionlog.StepID, s sessionlog.Stream, off int64, data string) sessionlog.Event {
 	return sessionlog.NewOutput(actor, step, sessionlog.Chunk{Stream: s, Offset: off, Data: []byte(data)})
+}
+
+// left says that output was left out.
+func left(step sessionlog.StepID, s sessionlog.Stream, off, n int64) sessionlog.Event {
+	return sessionlog.New(sessionlog.StepGap, actor, step, sessionlog.Gap{Stream: s.String(), Offset: off, Bytes: n})
 }
 
 // timeout ends a test that hangs.
@@ -219,6 +226,39 @@ func testGap(t *testing.T, log sessionlog.Log) {
 	wantHead(t, log, 5, false)
 }
 
+// testLeftOut: a step.gap begins where its stream ends and moves that end.
+func testLeftOut(t *testing.T, log sessionlog.Log) {
+	ctx := timeout(t)
+	mustAppend(t, log, output("A", sessionlog.Stdout, 0, "12345"))
+	for _, off := range []int64{0, 4, 6} {
+		_, err := sessionlog.Append(ctx, log, left("A", sessionlog.Stderr, 0, 1), left("A", sessionlog.Stdout, off, 7))
+		var gap *sessionlog.GapError
+		if !errors.As(err, &gap) {
+			t.Fatalf("gap at %d: got %v, want a GapError", off, err)
+		}
+		if want := (sessionlog.GapError{Step: "A", Stream: sessionlog.Stdout, Want: 5, Have: off}); *gap != want {
+			t.Fatalf("got %+v, want %+v", *gap, want)
+		}
+	}
+	wantHead(t, log, 1, false)
+	const most = math.MaxInt64
+	mustAppend(t, log, left("A", sessionlog.Stdout, 5, 1<<40), output("A", sessionlog.Stdout, 5+1<<40, "x"))
+	mustAppend(t, log, left("A", sessionlog.Stderr, 0, most-1)) // at the start of a stream
+	for _, off := range []int64{5, 6, 5 + 1<<40} {
+		if _, err := sessionlog.Append(ctx, log, output("A", sessionlog.Stdout, off, "y")); err == nil {
+			t.Errorf("output at %d within a gap was taken", off)
+		}
+	}
+	if _, err := sessionlog.Append(ctx, log, left("A", sessionlog.Stderr, most-1, 2)); err == nil {
+		t.Error("a gap beyond the greatest offset was taken")
+	}
+	mustAppend(t, log, output("A", sessionlog.Stdout, 6+1<<40, "y"), left("B", sessionlog.Stdout, 0, 1))
+	wantHead(t, log, 6, false)
+	for _, ev := range mustRead(t, log, 2, 3) {
+		checkLeaf(t, ev)
+	}
+}
+
 // testRefused: what breaks another rule is refused without trace as well, and
 // units beside it are not.
 func testRefused(t *testing.T, log sessionlog.Log) {
@@ -236,6 +276,12 @@ func testRefused(t *testing.T, log sessionlog.Log) {
 		{Kind: sessionlog.NoteAdded, Actor: actor, Chunk: &sessionlog.Chunk{Stream: 1, Data: []byte("x")}},
 		output("A", sessionlog.Stdout, 0, ""),
 		output("A", 3, 0, "x"),
+		left("A", sessionlog.Stdout, 0, 0),
+		left("A", sessionlog.Stdout, 0, -1),
+		left("A", 3, 0, 1),
+		left("", sessionlog.Stdout, 0, 1),
+		{Kind: sessionlog.StepGap, Actor: actor, Step: "A"},
+		{Kind: sessionlog.StepGap, Actor: actor, Step: "A", Body: []byte("[]")},
 		output("A", sessionlog.Stdout, 0, strings.Repeat("x", sessionlog.MaxChunk+1)),
 		output("A", sessionlog.Stdout, -1, "x"),
 		note(big),

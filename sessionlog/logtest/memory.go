@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -83,15 +84,18 @@ func take(ends map[stream]int64, ev *sessionlog.Event) error {
 	if ev.Step == "" && strings.HasPrefix(string(ev.Kind), "step.") {
 		return fmt.Errorf("%s has no step", ev.Kind)
 	}
+	if ev.Kind == sessionlog.StepGap {
+		if err := takeGap(ends, ev); err != nil {
+			return err
+		}
+	}
 	if c := ev.Chunk; c != nil {
-		key := stream{ev.Step, c.Stream}
 		if len(c.Data) == 0 {
 			return errors.New("chunk is empty")
 		}
-		if c.Offset != ends[key] {
-			return &sessionlog.GapError{Step: ev.Step, Stream: c.Stream, Want: ends[key], Have: c.Offset}
+		if err := extend(ends, stream{ev.Step, c.Stream}, c.Offset, int64(len(c.Data))); err != nil {
+			return err
 		}
-		ends[key] += int64(len(c.Data))
 		c.Salt = make([]byte, sessionlog.SaltSize)
 		rand.Read(c.Salt) // never fails
 	}
@@ -99,6 +103,34 @@ func take(ends map[stream]int64, ev *sessionlog.Event) error {
 		ev.Time = time.Now()
 	}
 	return roundTrip(ev)
+}
+
+func takeGap(ends map[stream]int64, ev *sessionlog.Event) error {
+	var gap sessionlog.Gap
+	if err := ev.Decode(&gap); err != nil {
+		return err
+	}
+	s, err := sessionlog.ParseStream(gap.Stream)
+	if err != nil {
+		return err
+	}
+	if gap.Bytes <= 0 {
+		return fmt.Errorf("gap of %d bytes", gap.Bytes)
+	}
+	return extend(ends, stream{ev.Step, s}, gap.Offset, gap.Bytes)
+}
+
+// extend moves the end of a stream by n bytes, which begin at from.
+func extend(ends map[stream]int64, key stream, from, n int64) error {
+	end := ends[key]
+	if from != end {
+		return &sessionlog.GapError{Step: key.step, Stream: key.stream, Want: end, Have: from}
+	}
+	if n > math.MaxInt64-end {
+		return fmt.Errorf("%s of step %s is too long", key.stream, key.step)
+	}
+	ends[key] = end + n
+	return nil
 }
 
 // roundTrip makes ev what a reader of a record gets.
@@ -151,6 +183,25 @@ func (m *Memory) Read(ctx context.Context, from sessionlog.Seq, limit int) ([]se
 			break
 		}
 		out = append(out, ev)
+	}
+	return out, nil
+}
+
+// Outline implements sessionlog.Reader.
+func (m *Memory) Outline(ctx context.Context, from sessionlog.Seq, limit int) ([]sessionlog.Event, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil, sessionlog.ErrClosed
+	}
+	var out []sessionlog.Event
+	for from = max(from, 1); int(from) <= len(m.evs) && len(out) < limit; from++ {
+		if ev := m.evs[from-1]; ev.Kind != sessionlog.StepOutput {
+			out = append(out, ev)
+		}
 	}
 	return out, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mattn/go-sqlite3"
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sys/unix"
 
 	"github.com/caisey/caisey/sessionlog"
@@ -41,7 +42,15 @@ func BenchmarkAppend(b *testing.B) {
 const depth = 4
 
 func benchFile(b *testing.B, batch, size int) time.Duration {
-	d, err := OpenDir(b.TempDir(), Config{})
+	skey, _, err := note.GenerateKey(nil, "relay.example")
+	if err != nil {
+		b.Fatal(err)
+	}
+	signer, err := note.NewSigner(skey)
+	if err != nil {
+		b.Fatal(err)
+	}
+	d, err := OpenDir(b.TempDir(), Config{Signer: signer})
 	if err != nil {
 		b.Fatal(err)
 	}

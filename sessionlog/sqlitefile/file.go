@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/caisey/caisey/sessionlog"
@@ -23,6 +24,8 @@ type Config struct {
 	// Queue is the most bytes that wait to be written to one file. If zero,
 	// 16 MiB. An event counts for its body, its output and 512 bytes more.
 	Queue int64
+	// Signer signs checkpoints of what is recorded. If nil, there are none.
+	Signer note.Signer
 	// Logf, if set, is told what went wrong where no caller waits for an answer.
 	Logf func(format string, args ...any)
 }

@@ -22,7 +22,7 @@ func (e *FormatError) Error() string {
 	if e.AppID != AppID {
 		return fmt.Sprintf("SQLite file of another application: application_id 0x%08x, a Caisey record has 0x%08x", e.AppID, AppID)
 	}
-	return fmt.Sprintf("record is of version %d, this program knows up to %d", e.Version, Version)
+	return fmt.Sprintf("record is of version %d, this program knows version %d", e.Version, Version)
 }
 
 // Is says that every FormatError is an ErrNotRecord for this program.
@@ -65,7 +65,7 @@ func readHeader(f *os.File) (header, error) {
 func parseHeader(b []byte, size int64) (header, error) {
 	be := binary.BigEndian
 	app, version := be.Uint32(b[68:]), be.Uint32(b[60:])
-	if app != AppID || version == 0 || version > Version {
+	if app != AppID || version != Version {
 		return header{}, &FormatError{AppID: app, Version: version}
 	}
 	page := int64(be.Uint16(b[16:]))

@@ -34,7 +34,7 @@ func TestNotARecord(t *testing.T) {
 		{"cut in a page", "its header says", good[:len(good)-1]},
 		{"longer", "its header says", append(append([]byte(nil), good...), 0)},
 		{"other application", "application_id 0x00000007, a Caisey record has 0x43534559", edit(func(b []byte) { binary.BigEndian.PutUint32(b[68:], 7) })},
-		{"newer", "version 9, this program knows up to 1", edit(func(b []byte) { binary.BigEndian.PutUint32(b[60:], 9) })},
+		{"newer", "version 9, this program knows version 2", edit(func(b []byte) { binary.BigEndian.PutUint32(b[60:], 9) })},
 		{"page size", "header is damaged", edit(func(b []byte) { b[16] = 0x20 })},
 		{"journal mode", "header is damaged", edit(func(b []byte) { b[18] = 3 })},
 		{"wiped", "", edit(func(b []byte) { clear(b[100:]) })},
@@ -84,7 +84,7 @@ func hostile(t *testing.T, statements string) string {
 // TestHostileSchema: nothing in a file runs, whatever it is called.
 func TestHostileSchema(t *testing.T) {
 	for name, statements := range map[string]string{
-		"view":          "DROP TABLE chunk; CREATE VIEW chunk AS SELECT 1 AS seq, 'x' AS step, 1 AS stream, 0 AS off, x'00' AS salt, zeroblob(900000000) AS data",
+		"view":          "DROP TABLE checkpoint; CREATE VIEW checkpoint AS SELECT 1 AS size, 'x' AS note, x'00' AS edge, zeroblob(900000000) AS hashes",
 		"endless view":  "DROP TABLE event; CREATE VIEW event AS WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c) SELECT n AS seq, 'x' AS leaf FROM c",
 		"extra table":   "CREATE TABLE more (x)",
 		"trigger":       "CREATE TRIGGER t AFTER INSERT ON event BEGIN SELECT 1; END",
@@ -102,11 +102,11 @@ func TestHostileSchema(t *testing.T) {
 // TestHostileRows: what is read is what leaves commit to, or an error.
 func TestHostileRows(t *testing.T) {
 	for name, statements := range map[string]string{
-		"output changed":   "UPDATE chunk SET data = x'00010203' WHERE seq = 4",
-		"output shortened": "UPDATE chunk SET data = x'00' WHERE seq = 4",
-		"output missing":   "DELETE FROM chunk WHERE seq = 4",
-		"output moved":     "UPDATE chunk SET off = 99 WHERE seq = 4",
-		"output huge":      "UPDATE chunk SET data = zeroblob(100000000) WHERE seq = 4",
+		"output changed":   "UPDATE event SET data = x'00010203' WHERE seq = 4",
+		"output shortened": "UPDATE event SET data = x'00' WHERE seq = 4",
+		"output missing":   "UPDATE event SET data = NULL, salt = NULL WHERE seq = 4",
+		"salt changed":     "UPDATE event SET salt = zeroblob(16) WHERE seq = 4",
+		"output huge":      "UPDATE event SET data = zeroblob(100000000) WHERE seq = 4",
 		"event missing":    "DELETE FROM event WHERE seq = 3",
 		"first missing":    "DELETE FROM event WHERE seq = 1",
 		"event renumbered": "DELETE FROM event WHERE seq = 2; UPDATE event SET seq = 2 WHERE seq = 3",

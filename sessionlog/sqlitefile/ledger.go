@@ -3,6 +3,7 @@ package sqlitefile
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/caisey/caisey/sessionlog"
@@ -66,10 +67,8 @@ func (l *ledger) take(ev *sessionlog.Event) error {
 	case ev.Step == "" && strings.HasPrefix(string(ev.Kind), "step."):
 		return fmt.Errorf("%s has no step", ev.Kind)
 	}
-	if ev.Chunk != nil {
-		if err := l.takeChunk(ev.Step, ev.Chunk); err != nil {
-			return err
-		}
+	if err := l.takeOutput(ev); err != nil {
+		return err
 	}
 	l.seq++
 	ev.Seq = l.seq
@@ -77,22 +76,47 @@ func (l *ledger) take(ev *sessionlog.Event) error {
 	return nil
 }
 
-func (l *ledger) takeChunk(step sessionlog.StepID, c *sessionlog.Chunk) error {
-	if len(c.Data) == 0 {
-		return errors.New("chunk is empty")
+// takeOutput lets an event with output, or with a gap in it, move the end of its
+// stream.
+func (l *ledger) takeOutput(ev *sessionlog.Event) error {
+	switch {
+	case ev.Chunk != nil:
+		if len(ev.Chunk.Data) == 0 {
+			return errors.New("chunk is empty")
+		}
+		return l.extend(streamKey{ev.Step, ev.Chunk.Stream}, ev.Chunk.Offset, int64(len(ev.Chunk.Data)))
+	case ev.Kind == sessionlog.StepGap:
+		var gap sessionlog.Gap
+		if err := ev.Decode(&gap); err != nil {
+			return err
+		}
+		stream, err := sessionlog.ParseStream(gap.Stream)
+		if err != nil {
+			return err
+		}
+		if gap.Bytes <= 0 {
+			return fmt.Errorf("gap of %d bytes", gap.Bytes)
+		}
+		return l.extend(streamKey{ev.Step, stream}, gap.Offset, gap.Bytes)
 	}
-	key := streamKey{step, c.Stream}
+	return nil
+}
+
+func (l *ledger) extend(key streamKey, from, n int64) error {
 	next, ok := l.next[key]
 	if !ok {
 		var err error
 		if next, err = l.load(key); err != nil {
-			return fmt.Errorf("read end of %s of step %s: %w", c.Stream, step, err)
+			return fmt.Errorf("read end of %s of step %s: %w", key.stream, key.step, err)
 		}
 	}
-	if c.Offset != next {
-		return &sessionlog.GapError{Step: step, Stream: c.Stream, Want: next, Have: c.Offset}
+	if from != next {
+		return &sessionlog.GapError{Step: key.step, Stream: key.stream, Want: next, Have: from}
+	}
+	if n > math.MaxInt64-next {
+		return fmt.Errorf("%s of step %s is too long", key.stream, key.step)
 	}
 	l.undo = append(l.undo, change{key, next})
-	l.next[key] = next + int64(len(c.Data))
+	l.next[key] = next + n
 	return nil
 }

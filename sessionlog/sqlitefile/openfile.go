@@ -106,6 +106,15 @@ func (r *Record) Read(ctx context.Context, from sessionlog.Seq, limit int) ([]se
 	return evs, nil
 }
 
+// Outline implements sessionlog.Reader.
+func (r *Record) Outline(ctx context.Context, from sessionlog.Seq, limit int) ([]sessionlog.Event, error) {
+	evs, err := r.reader.outline(ctx, max(from, 1), r.head.Seq, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read record %s: %w", r.path, err)
+	}
+	return evs, nil
+}
+
 // Wait implements sessionlog.Reader: it returns what is there, or ErrClosed as
 // nothing will follow.
 func (r *Record) Wait(_ context.Context, after sessionlog.Seq) (sessionlog.Head, error) {

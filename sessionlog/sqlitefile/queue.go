@@ -28,9 +28,10 @@ func weigh(evs []sessionlog.Event, limit int64) int64 {
 }
 
 // dequeue waits for units and returns as many as one transaction takes. It
-// returns none once the file is closing and the queue is empty. Their array is
-// also that of the queue: the caller clears them.
-func (f *File) dequeue() []unit {
+// returns none when it is time to sign what was recorded, and more = false once
+// the file is closing and the queue is empty. The array of the units is also
+// that of the queue: the caller clears them.
+func (f *File) dequeue() (units []unit, more bool) {
 	for {
 		f.mu.Lock()
 		n, closing := f.batch(), f.closing
@@ -38,9 +39,13 @@ func (f *File) dequeue() []unit {
 		f.queue = f.queue[n:]
 		f.mu.Unlock()
 		if n > 0 || closing {
-			return units
+			return units, n > 0
 		}
-		<-f.wake
+		select {
+		case <-f.wake:
+		case <-f.w.proof.timer():
+			return nil, true
+		}
 	}
 }
 

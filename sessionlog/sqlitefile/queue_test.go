@@ -100,7 +100,7 @@ func TestEndOfStreamIsUnreadable(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	overwriteIndex(t, f.path)
+	overwriteEnds(t, f.path)
 	f = reopen(t, d, f.path)
 	_, err := sessionlog.Append(t.Context(), f, chunkAt(0, 1))
 	var gap *sessionlog.GapError
@@ -109,14 +109,14 @@ func TestEndOfStreamIsUnreadable(t *testing.T) {
 	}
 }
 
-// overwriteIndex damages where the chunks of a stream are found.
-func overwriteIndex(t *testing.T, path string) {
+// overwriteEnds damages where the chunks of a stream are found.
+func overwriteEnds(t *testing.T, path string) {
 	t.Helper()
 	c, err := openConn(path, "ro", false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, err := c.row("SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'chunk'")
+	root, err := c.row("SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_schema WHERE type = 'table' AND tbl_name = 'stream'")
 	if err := errors.Join(err, c.close()); err != nil || root == nil {
 		t.Fatal(root, err)
 	}

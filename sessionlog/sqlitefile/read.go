@@ -57,10 +57,26 @@ func (f *File) Read(ctx context.Context, from sessionlog.Seq, limit int) ([]sess
 	return evs, err
 }
 
-// A readConn is a connection with the one statement that reading takes.
+// Outline implements sessionlog.Reader.
+func (f *File) Outline(ctx context.Context, from sessionlog.Seq, limit int) ([]sessionlog.Event, error) {
+	f.mu.Lock()
+	head, closing := f.head.Seq, f.closing
+	f.mu.Unlock()
+	if closing {
+		return nil, sessionlog.ErrClosed
+	}
+	evs, err := f.reader.outline(ctx, max(from, 1), head, limit)
+	if err != nil && !errors.Is(err, sessionlog.ErrClosed) {
+		return nil, fmt.Errorf("read record %s: %w", f.path, err)
+	}
+	return evs, err
+}
+
+// A readConn is a connection with the statements that reading takes.
 type readConn struct {
 	*conn
-	st *sqlite3.SQLiteStmt
+	st   *sqlite3.SQLiteStmt // all events of a range
+	line *sqlite3.SQLiteStmt // those without output
 }
 
 func openReadConn(path string, immutable bool) (*readConn, error) {
@@ -71,86 +87,115 @@ func openReadConn(path string, immutable bool) (*readConn, error) {
 	if err := c.checkSchema(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %w", ErrNotRecord, err), c.close())
 	}
-	st, err := c.prepare(`SELECT e.seq, CAST(e.leaf AS BLOB), c.step, c.stream, c.off, c.salt, c.data
-		FROM event e LEFT JOIN chunk c ON c.seq = e.seq WHERE e.seq BETWEEN ? AND ? ORDER BY e.seq LIMIT ?`)
-	if err != nil {
-		return nil, errors.Join(err, c.close())
+	r := &readConn{conn: c}
+	r.st, err = c.prepare("SELECT seq, CAST(leaf AS BLOB), salt, data FROM event WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?")
+	if err == nil {
+		r.line, err = c.prepare("SELECT seq, CAST(leaf AS BLOB), NULL, NULL FROM event INDEXED BY outline " +
+			"WHERE salt IS NULL AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?")
 	}
-	return &readConn{conn: c, st: st}, nil
+	if err != nil {
+		return nil, errors.Join(err, r.close())
+	}
+	return r, nil
 }
 
 func (c *readConn) close() error {
 	if c == nil {
 		return nil
 	}
-	return errors.Join(c.st.Close(), c.conn.close())
+	var errs []error
+	for _, st := range []*sqlite3.SQLiteStmt{c.st, c.line} {
+		if st != nil {
+			errs = append(errs, st.Close())
+		}
+	}
+	return errors.Join(append(errs, c.conn.close())...)
 }
 
 // read returns the events of from..to within the limits of Read.
 func (c *readConn) read(ctx context.Context, from, to sessionlog.Seq, limit int) ([]sessionlog.Event, error) {
+	want := from
+	evs, err := c.query(ctx, c.st, from, to, limit, func(seq sessionlog.Seq) error {
+		if seq != want {
+			return damaged(want, "is missing")
+		}
+		want++
+		return nil
+	})
+	if err == nil && len(evs) == 0 {
+		return nil, damaged(from, "is missing")
+	}
+	return evs, err
+}
+
+// query returns the events of from..to that st selects, within the limits of
+// Read. check says whether an event may come next.
+func (c *readConn) query(ctx context.Context, st *sqlite3.SQLiteStmt, from, to sessionlog.Seq, limit int,
+	check func(sessionlog.Seq) error,
+) ([]sessionlog.Event, error) {
 	limit = min(limit, maxReadEvents)
-	rows, err := c.st.QueryContext(ctx, named([]driver.Value{int64(from), int64(to), int64(limit)}))
+	rows, err := st.QueryContext(ctx, named([]driver.Value{int64(from), int64(to), int64(limit)}))
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var evs []sessionlog.Event
 	b := budget{limit: limit}
-	vals := make([]driver.Value, 7)
-	for want := from; ; want++ {
+	vals := make([]driver.Value, 4)
+	for {
 		if err := rows.Next(vals); errors.Is(err, io.EOF) {
-			break
+			return evs, nil
 		} else if err != nil {
 			return nil, err
 		}
-		ev, err := scan(vals, want)
+		ev, err := scan(vals)
 		if err != nil {
 			return nil, err
 		}
+		if err := check(ev.Seq); err != nil {
+			return nil, err
+		}
 		if !b.take(size(ev)) {
-			break
+			return evs, nil
 		}
 		evs = append(evs, ev)
 	}
-	if len(evs) == 0 {
-		return nil, damaged(from, "is missing")
-	}
-	return evs, nil
+}
+
+// outline returns the events of from..to that are not output, within the limits
+// of Read.
+func (c *readConn) outline(ctx context.Context, from, to sessionlog.Seq, limit int) ([]sessionlog.Event, error) {
+	return c.query(ctx, c.line, from, to, limit, func(sessionlog.Seq) error { return nil })
 }
 
 func damaged(seq sessionlog.Seq, what string) error {
 	return fmt.Errorf("record is damaged: event %d %s", seq, what)
 }
 
-// scan makes the event of a row, which must be event want.
-func scan(vals []driver.Value, want sessionlog.Seq) (sessionlog.Event, error) {
-	leaf, ok := vals[1].([]byte)
-	if seq, _ := vals[0].(int64); !ok || sessionlog.Seq(seq) != want {
-		return sessionlog.Event{}, damaged(want, "is missing")
-	}
+// scan makes the event of a row: seq, leaf, salt and data.
+func scan(vals []driver.Value) (sessionlog.Event, error) {
+	n, _ := vals[0].(int64)
+	seq := sessionlog.Seq(n)
+	leaf, _ := vals[1].([]byte)
 	ev, err := sessionlog.ParseLeaf(leaf)
 	switch {
 	case err != nil:
-		return ev, damaged(want, err.Error())
-	case ev.Seq != want:
-		return ev, damaged(want, fmt.Sprintf("says that it is %d", ev.Seq))
+		return ev, damaged(seq, err.Error())
+	case ev.Seq != seq:
+		return ev, damaged(seq, fmt.Sprintf("says that it is %d", ev.Seq))
 	case ev.Chunk == nil:
 		return ev, nil
 	}
-	n, err := sessionlog.OutputLength(ev)
+	length, err := sessionlog.OutputLength(ev)
 	if err != nil {
 		return ev, err
 	}
-	c := ev.Chunk
-	step, _ := vals[2].(string)
-	stream, _ := vals[3].(int64)
-	off, _ := vals[4].(int64)
-	salt, _ := vals[5].([]byte)
-	data, ok := vals[6].([]byte)
-	if !ok || int64(len(data)) != n || sessionlog.StepID(step) != ev.Step || stream != int64(c.Stream) || off != c.Offset {
-		return ev, damaged(want, "is without its output")
+	salt, _ := vals[2].([]byte)
+	data, _ := vals[3].([]byte)
+	if int64(len(data)) != length || len(salt) != sessionlog.SaltSize {
+		return ev, damaged(seq, "is without its output")
 	}
-	c.Salt, c.Data = salt, data
+	ev.Chunk.Salt, ev.Chunk.Data = salt, data
 	return ev, nil
 }
 
@@ -196,20 +241,30 @@ func (r *readerSlot) get() (*readConn, error) {
 }
 
 func (r *readerSlot) read(ctx context.Context, from, to sessionlog.Seq, limit int) ([]sessionlog.Event, error) {
+	return lend(ctx, r, func(c *readConn) ([]sessionlog.Event, error) { return c.read(ctx, from, to, limit) })
+}
+
+func (r *readerSlot) outline(ctx context.Context, from, to sessionlog.Seq, limit int) ([]sessionlog.Event, error) {
+	return lend(ctx, r, func(c *readConn) ([]sessionlog.Event, error) { return c.outline(ctx, from, to, limit) })
+}
+
+// lend gives the connection to one reader.
+func lend[T any](ctx context.Context, r *readerSlot, use func(*readConn) (T, error)) (T, error) {
+	var none T
 	select {
 	case <-r.slot:
 		defer func() { r.slot <- struct{}{} }()
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return none, context.Cause(ctx)
 	}
 	if r.closed {
-		return nil, sessionlog.ErrClosed
+		return none, sessionlog.ErrClosed
 	}
 	c, err := r.get()
 	if err != nil {
-		return nil, err
+		return none, err
 	}
-	return c.read(ctx, from, to, limit)
+	return use(c)
 }
 
 // pause closes the connection and keeps readers out until resume is called.

@@ -15,62 +15,59 @@ import (
 // AppID marks a SQLite file as a record of ours: "CSEY".
 const AppID = 0x43534559
 
-// Version is the newest version of the format that this package knows.
-const Version = 1
+// Version is the one version of the format that this package knows.
+const Version = 2
 
 // schema holds the statements that make an empty record, in order. SQLite keeps
 // their text, and a reader compares it with this byte for byte.
 var schema = [...]string{
-	`CREATE TABLE meta (
-  key   TEXT PRIMARY KEY,
-  value TEXT NOT NULL
-) STRICT, WITHOUT ROWID`,
 	`CREATE TABLE event (
-  seq   INTEGER PRIMARY KEY,
-  leaf  TEXT NOT NULL,
-  kind  TEXT GENERATED ALWAYS AS (json_extract(leaf, '$.kind')) VIRTUAL,
-  time  TEXT GENERATED ALWAYS AS (json_extract(leaf, '$.time')) VIRTUAL,
-  actor TEXT GENERATED ALWAYS AS (json_extract(leaf, '$.actor')) VIRTUAL,
-  step  TEXT GENERATED ALWAYS AS (json_extract(leaf, '$.step')) VIRTUAL
+  seq  INTEGER PRIMARY KEY,
+  leaf TEXT NOT NULL,
+  salt BLOB,
+  data BLOB
 ) STRICT`,
-	`CREATE TABLE chunk (
-  seq    INTEGER PRIMARY KEY,
+	`CREATE INDEX outline ON event (seq) WHERE salt IS NULL`,
+	`CREATE TABLE stream (
   step   TEXT NOT NULL,
   stream INTEGER NOT NULL,
-  off    INTEGER NOT NULL,
-  salt   BLOB NOT NULL,
-  data   BLOB NOT NULL,
-  UNIQUE (step, stream, off)
-) STRICT`,
+  bytes  INTEGER NOT NULL,
+  PRIMARY KEY (step, stream)
+) STRICT, WITHOUT ROWID`,
 	`CREATE TABLE checkpoint (
-  size INTEGER PRIMARY KEY,
-  note TEXT NOT NULL
+  size   INTEGER PRIMARY KEY,
+  note   TEXT NOT NULL,
+  edge   BLOB NOT NULL,
+  hashes BLOB NOT NULL
 ) STRICT`,
 	`CREATE VIEW transcript AS
 SELECT seq, time, actor, kind, step,
   replace(replace(replace(what, char(27), char(9243)), char(155), char(65533)), char(157), char(65533)) AS text
-FROM (SELECT e.seq, e.time, e.actor, e.kind, e.step, CASE e.kind
-    WHEN 'session.opened' THEN 'session on ' || json_extract(e.leaf, '$.body.client') || '/' || json_extract(e.leaf, '$.body.name')
-    WHEN 'session.closed' THEN trim('session closed ' || coalesce(json_extract(e.leaf, '$.body.why'), ''))
-    WHEN 'step.requested' THEN '> ' || json_extract(e.leaf, '$.body.command')
-    WHEN 'step.output' THEN CAST(c.data AS TEXT)
+FROM (SELECT seq, leaf ->> '$.time' AS time, leaf ->> '$.actor' AS actor, leaf ->> '$.kind' AS kind, leaf ->> '$.step' AS step,
+  CASE leaf ->> '$.kind'
+    WHEN 'session.opened' THEN 'session on ' || (leaf ->> '$.body.client') || '/' || (leaf ->> '$.body.name')
+    WHEN 'session.closed' THEN trim('session closed ' || coalesce(leaf ->> '$.body.why', ''))
+    WHEN 'step.requested' THEN '> ' || (leaf ->> '$.body.command')
+    WHEN 'step.output' THEN CAST(data AS TEXT)
+    WHEN 'step.gap' THEN (leaf ->> '$.body.bytes') || ' bytes of ' || (leaf ->> '$.body.stream') || ' not recorded'
     WHEN 'step.cancel' THEN 'cancel'
-    WHEN 'step.ended' THEN json_extract(e.leaf, '$.body.state') || ', exit ' || json_extract(e.leaf, '$.body.exit')
-      || coalesce(', ' || json_extract(e.leaf, '$.body.why'), '')
-    WHEN 'note.added' THEN json_extract(e.leaf, '$.body.text')
+    WHEN 'step.ended' THEN (leaf ->> '$.body.state') || ', exit ' || (leaf ->> '$.body.exit')
+      || coalesce(', ' || (leaf ->> '$.body.why'), '')
+    WHEN 'note.added' THEN leaf ->> '$.body.text'
   END AS what
-  FROM event e LEFT JOIN chunk c ON c.seq = e.seq)
+  FROM event)
 WHERE what IS NOT NULL
 ORDER BY seq`,
 	`CREATE VIEW commands AS
-SELECT r.seq, r.time, r.actor, r.step,
-  json_extract(r.leaf, '$.body.command') AS command,
-  json_extract(d.leaf, '$.body.state') AS state,
-  json_extract(d.leaf, '$.body.exit') AS exit,
-  json_extract(d.leaf, '$.body.duration') AS duration,
-  d.time AS ended
-FROM (SELECT * FROM event WHERE kind = 'step.requested') r
-LEFT JOIN (SELECT * FROM event WHERE kind = 'step.ended') d ON d.step = r.step
+SELECT r.seq, r.leaf ->> '$.time' AS time, r.leaf ->> '$.actor' AS actor, r.leaf ->> '$.step' AS step,
+  r.leaf ->> '$.body.command' AS command,
+  d.leaf ->> '$.body.state' AS state,
+  d.leaf ->> '$.body.exit' AS exit,
+  d.leaf ->> '$.body.duration' AS duration,
+  d.leaf ->> '$.time' AS ended
+FROM (SELECT * FROM event WHERE salt IS NULL AND leaf ->> '$.kind' = 'step.requested') r
+LEFT JOIN (SELECT *, leaf ->> '$.step' AS step FROM event WHERE salt IS NULL AND leaf ->> '$.kind' = 'step.ended') d
+ON d.step = r.leaf ->> '$.step'
 ORDER BY r.seq`,
 }
 

@@ -247,7 +247,7 @@ func TestSQLite3CanReadIt(t *testing.T) {
 	if got, want := query("SELECT actor, command, state, exit, duration FROM commands"), "technician:ana|echo a > b|failed|3|1.5\n"; got != want {
 		t.Errorf("commands is %q, want %q", got, want)
 	}
-	if got := query("PRAGMA integrity_check; PRAGMA application_id; PRAGMA user_version; PRAGMA journal_mode"); got != "ok\n1129530713\n1\ndelete\n" {
+	if got := query("PRAGMA integrity_check; PRAGMA application_id; PRAGMA user_version; PRAGMA journal_mode"); got != "ok\n1129530713\n2\ndelete\n" {
 		t.Errorf("pragmas are %q", got)
 	}
 	if got := query("SELECT * FROM transcript LIMIT 1"); !strings.HasPrefix(got, "1|20") {

@@ -17,8 +17,10 @@ import (
 type writer struct {
 	c      *conn
 	ledger ledger
+	proof  proof
 	event  *insert
-	chunk  *insert
+	stream *insert
+	note   *insert
 	begin  *sqlite3.SQLiteStmt
 	commit *sqlite3.SQLiteStmt
 	end    *sqlite3.SQLiteStmt // the end of a stream's output
@@ -48,7 +50,7 @@ func (w *writer) open(f *File) (err error) {
 		seq: ev.Seq, sealed: ev.Kind == sessionlog.SessionClosed,
 		next: map[streamKey]int64{}, load: w.loadEnd,
 	}
-	return nil
+	return w.proof.load(w.c, f.cfg.Signer, f.path, ev.Seq)
 }
 
 func (w *writer) prepare() (err error) {
@@ -58,9 +60,10 @@ func (w *writer) prepare() (err error) {
 		return st
 	}
 	w.begin, w.commit = stmt("BEGIN IMMEDIATE"), stmt("COMMIT")
-	w.event = newInsert(stmt("INSERT INTO event (seq, leaf) VALUES (?, ?)"), 2)
-	w.chunk = newInsert(stmt("INSERT INTO chunk (seq, step, stream, off, salt, data) VALUES (?, ?, ?, ?, ?, ?)"), 6)
-	w.end = stmt("SELECT off + length(data) FROM chunk WHERE step = ? AND stream = ? ORDER BY off DESC LIMIT 1")
+	w.event = newInsert(stmt("INSERT INTO event (seq, leaf, salt, data) VALUES (?, ?, ?, ?)"), 4)
+	w.stream = newInsert(stmt("INSERT INTO stream (step, stream, bytes) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET bytes = excluded.bytes"), 3)
+	w.note = newInsert(stmt("INSERT INTO checkpoint (size, note, edge, hashes) VALUES (?, ?, ?, ?)"), 4)
+	w.end = stmt("SELECT bytes FROM stream WHERE step = ? AND stream = ?")
 	return err
 }
 
@@ -72,16 +75,16 @@ func (w *writer) close() error {
 
 func (w *writer) closeStmts() error {
 	var errs []error
-	for _, st := range []*sqlite3.SQLiteStmt{w.begin, w.commit, w.end, w.event.stmt(), w.chunk.stmt()} {
+	for _, st := range []*sqlite3.SQLiteStmt{w.begin, w.commit, w.end, w.event.stmt(), w.stream.stmt(), w.note.stmt()} {
 		if st != nil {
 			errs = append(errs, st.Close())
 		}
 	}
-	w.begin, w.commit, w.end, w.event, w.chunk = nil, nil, nil, nil, nil
+	w.begin, w.commit, w.end, w.event, w.stream, w.note = nil, nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 
-// loadEnd returns how many bytes of a stream the file has.
+// loadEnd returns how long a stream is so far, with its gaps.
 func (w *writer) loadEnd(key streamKey) (int64, error) {
 	rows, err := w.end.Query([]driver.Value{string(key.step), int64(key.stream)})
 	if err != nil {
@@ -103,27 +106,32 @@ func (w *writer) loadEnd(key streamKey) (int64, error) {
 }
 
 // write is the writer goroutine. The previous commit is the window in which the
-// next batch gathers: there is no timer.
+// next batch gathers; only a checkpoint waits for a timer.
 func (f *File) write() {
 	defer close(f.stopped)
 	for {
-		units := f.dequeue()
-		if len(units) == 0 {
-			return
-		}
+		units, more := f.dequeue()
 		f.commits <- struct{}{}
-		f.record(units)
+		if len(units) > 0 {
+			f.record(units)
+		} else if err := f.w.checkpoint(); err != nil {
+			f.cfg.Logf("sign record %s: %v", f.path, err)
+		}
 		<-f.commits
 		for _, u := range units {
 			f.weight.Release(u.weight)
 		}
 		clear(units) // the queue goes on in the same array
+		if !more {
+			return
+		}
 	}
 }
 
 // record makes one batch durable, shows it to readers, and resolves its Commits.
 func (f *File) record(units []unit) {
 	start := f.w.ledger.mark()
+	f.w.proof.mark()
 	took := units[:0:0]
 	errs := make([]error, 0, 8)
 	refused := make([]unit, 0, 8)
@@ -137,6 +145,7 @@ func (f *File) record(units []unit) {
 	}
 	if err := f.w.insert(took); err != nil {
 		f.w.ledger.rollback(start)
+		f.w.proof.rollback()
 		for _, u := range took {
 			u.commit.Resolve(f.Head(), fmt.Errorf("record events in %s: %w", f.path, err))
 		}
@@ -241,15 +250,46 @@ func salt(evs []sessionlog.Event) {
 	}
 }
 
-// insert writes all events of units in one transaction.
+// insert writes all events of units in one transaction, and a checkpoint if one
+// is due.
 func (w *writer) insert(units []unit) error {
 	if len(units) == 0 {
 		return nil
 	}
+	return w.transact(func() error {
+		if err := w.insertEvents(units); err != nil {
+			return err
+		}
+		if err := w.insertEnds(); err != nil {
+			return err
+		}
+		w.proof.add(w.leaves, w.ends)
+		if w.proof.due(w.ledger.sealed) {
+			return w.insertCheckpoint()
+		}
+		return nil
+	})
+}
+
+// checkpoint signs what is not signed yet, in a transaction of its own.
+func (w *writer) checkpoint() error {
+	if !w.proof.pending() {
+		return nil
+	}
+	w.proof.mark()
+	if err := w.transact(w.insertCheckpoint); err != nil {
+		w.proof.rollback()
+		w.proof.postpone()
+		return err
+	}
+	return nil
+}
+
+func (w *writer) transact(do func() error) error {
 	if _, err := w.begin.Exec(nil); err != nil {
 		return err
 	}
-	err := w.insertAll(units)
+	err := do()
 	if err == nil {
 		_, err = w.commit.Exec(nil)
 	}
@@ -259,25 +299,46 @@ func (w *writer) insert(units []unit) error {
 	return err
 }
 
-func (w *writer) insertAll(units []unit) error {
+func (w *writer) insertEvents(units []unit) error {
 	leaves := string(w.leaves)
 	start, i := 0, 0
 	for _, u := range units {
 		for _, ev := range u.evs {
-			w.event.set(int64(ev.Seq), leaves[start:w.ends[i]])
+			var salt, data any
+			if c := ev.Chunk; c != nil {
+				salt, data = c.Salt, c.Data
+			}
+			w.event.set(int64(ev.Seq), leaves[start:w.ends[i]], salt, data)
 			start, i = w.ends[i], i+1
 			if err := w.event.exec(); err != nil {
-				return err
-			}
-			c := ev.Chunk
-			if c == nil {
-				continue
-			}
-			w.chunk.set(int64(ev.Seq), string(ev.Step), int64(c.Stream), c.Offset, c.Salt, c.Data)
-			if err := w.chunk.exec(); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// insertEnds keeps how long each stream is that the batch made longer.
+func (w *writer) insertEnds() error {
+	done := make(map[streamKey]bool, 4)
+	for _, ch := range w.ledger.undo {
+		if done[ch.key] {
+			continue
+		}
+		done[ch.key] = true
+		w.stream.set(string(ch.key.step), int64(ch.key.stream), w.ledger.next[ch.key])
+		if err := w.stream.exec(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) insertCheckpoint() error {
+	note, edge, hashes, err := w.proof.checkpoint()
+	if err != nil {
+		return err
+	}
+	w.note.set(int64(w.proof.tree.Size()), note, edge, hashes)
+	return w.note.exec()
 }

@@ -65,6 +65,7 @@ type openedBody struct {
 	Name       string `json:"name"`
 	Technician string `json:"technician"`
 	Key        string `json:"key,omitempty"`
+	AgentKey   string `json:"agent_key,omitempty"`
 }
 
 // Encode writes ev.
@@ -121,13 +122,15 @@ func (e *Encoder) typed(ev sessionlog.Event) (any, error) {
 		if err := ev.Decode(&e.opened); err != nil {
 			return nil, err
 		}
-		return openedBody{e.opened.Client, e.opened.Name, e.opened.Technician, e.opened.Key}, nil
+		return openedBody{e.opened.Client, e.opened.Name, e.opened.Technician, e.opened.Key, e.opened.AgentKey}, nil
 	case sessionlog.SessionClosed:
 		return decode[sessionlog.Closed](ev)
 	case sessionlog.StepRequested:
 		return decode[sessionlog.Requested](ev)
 	case sessionlog.StepStarted:
 		return decode[sessionlog.Started](ev)
+	case sessionlog.StepGap:
+		return decode[sessionlog.Gap](ev)
 	case sessionlog.StepEnded:
 		return decode[sessionlog.Ended](ev)
 	case sessionlog.NoteAdded:

@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/caisey/caisey/sessionlog"
 	"github.com/caisey/caisey/tui/vt"
@@ -44,7 +48,11 @@ func (p *Printer) text(st *step, stream sessionlog.Stream, text []byte) {
 		if !p.mid {
 			p.prefix(stream)
 		}
-		p.buf = append(p.buf, line...)
+		if p.width > 0 {
+			p.wrap(stream, line)
+		} else {
+			p.buf = append(p.buf, line...)
+		}
 		st.sgr = st.sgr || bytes.IndexByte(line, 0x1b) >= 0
 		p.mid = true
 		if ended {
@@ -54,7 +62,40 @@ func (p *Printer) text(st *step, stream sessionlog.Stream, text []byte) {
 	}
 }
 
+// wrap prints part of a line in rows of p.width cells, each behind the prefix,
+// so that no row looks like one of ours.
+func (p *Printer) wrap(stream sessionlog.Stream, line []byte) {
+	for len(line) > 0 {
+		n := bytes.IndexByte(line, 'm') + 1
+		if line[0] != 0x1b {
+			var cells int
+			n, cells = cell(line, p.col)
+			if p.col += cells; p.col > p.width {
+				p.buf = append(p.buf, '\n')
+				p.prefix(stream)
+				p.col += cells
+			}
+		}
+		p.buf = append(p.buf, line[:n]...)
+		line = line[n:]
+	}
+}
+
+// cell returns how many bytes the first character of line has, and how many
+// cells it takes in column col.
+func cell(line []byte, col int) (n, cells int) {
+	switch c := line[0]; {
+	case c == '\t':
+		return 1, 8 - col%8
+	case c < utf8.RuneSelf:
+		return 1, 1
+	}
+	_, n = utf8.DecodeRune(line)
+	return n, ansi.StringWidthWc(string(line[:n]))
+}
+
 func (p *Printer) prefix(stream sessionlog.Stream) {
+	p.col = len(outPrefix)
 	if stream == sessionlog.Stderr {
 		p.buf = append(p.buf, errPrefix...)
 		return
@@ -106,6 +147,40 @@ func (p *Printer) under(ev sessionlog.Event, text string) {
 	p.buf = append(append(append(p.buf, outPrefix...), text...), '\n')
 }
 
+func (p *Printer) gap(ev sessionlog.Event) {
+	var b sessionlog.Gap
+	if ev.Decode(&b) != nil {
+		return
+	}
+	st := p.step(ev.Step)
+	if s, err := sessionlog.ParseStream(b.Stream); err == nil {
+		p.rest(ev.Time, st, s)
+	}
+	p.under(ev, gapText(b))
+}
+
+// gapText says in one line what was left out.
+func gapText(b sessionlog.Gap) string {
+	text := fmt.Sprintf("… %s bytes of %s not recorded", thousands(b.Bytes), vt.Plain(b.Stream))
+	if b.Why != "" {
+		text += ": " + vt.Plain(b.Why)
+	}
+	return text
+}
+
+// thousands writes n with a comma between each three digits.
+func thousands(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	sign := ""
+	if n < 0 {
+		sign, digits = "-", digits[1:]
+	}
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return sign + digits
+}
+
 func (p *Printer) ended(ev sessionlog.Event) {
 	var b sessionlog.Ended
 	if ev.Decode(&b) != nil {
@@ -113,18 +188,25 @@ func (p *Printer) ended(ev sessionlog.Event) {
 	}
 	st := p.step(ev.Step)
 	for s := sessionlog.Stdout; s <= sessionlog.Stderr; s++ {
-		if rest := st.clean[s].Flush(nil); len(rest) > 0 {
-			if p.open != st {
-				p.head(ev.Time, st, " (continued)")
-			}
-			p.text(st, s, rest)
-		}
+		p.rest(ev.Time, st, s)
 	}
 	p.under(ev, End(b))
 	delete(p.steps, ev.Step)
 	if p.open == st {
 		p.open = nil
 	}
+}
+
+// rest prints what stands for an unfinished sequence at a stream's end.
+func (p *Printer) rest(at time.Time, st *step, s sessionlog.Stream) {
+	rest := st.clean[s].Flush(nil)
+	if len(rest) == 0 {
+		return
+	}
+	if p.open != st {
+		p.head(at, st, " (continued)")
+	}
+	p.text(st, s, rest)
 }
 
 // End says in one line how a step ended: "exit 0  1.9 s" or the state in words.

@@ -36,6 +36,8 @@ func Text(ctx context.Context, w io.Writer, r sessionlog.Reader, opts Options) e
 type Printer struct {
 	w     io.Writer
 	opts  Options
+	width int    // where lines of output are wrapped; if 0, nowhere
+	col   int    // cells of the row so far, where lines are wrapped
 	name  string // of the endpoint, "client/name"
 	steps map[sessionlog.StepID]*step
 	open  *step // the step whose line was printed last
@@ -48,6 +50,8 @@ type Printer struct {
 
 // A step is one that has not ended.
 type step struct {
+	n           int  // counts the steps of a page, from 1
+	shown       bool // the page has a part of it
 	by, command string
 	clean       [3]vt.Cleaner // by stream
 	sgr         bool          // its output may have left a colour on
@@ -80,6 +84,8 @@ func (p *Printer) Print(ev sessionlog.Event) error {
 		p.requested(ev)
 	case sessionlog.StepOutput:
 		p.output(ev)
+	case sessionlog.StepGap:
+		p.gap(ev)
 	case sessionlog.StepCancel:
 		p.under(ev, "cancelled by "+vt.Plain(ev.Actor.Name()))
 	case sessionlog.StepEnded:

@@ -75,6 +75,16 @@ func (b *backend) Search(ctx context.Context, q console.Query) ([]console.Sessio
 	return []console.Session{s}, nil
 }
 
+// Find refuses: there is no index.
+func (b *backend) Find(context.Context, console.TextQuery) (console.Found, error) {
+	return console.Found{}, console.Errorf(console.CodeUsage, "connect to a relay to search", "a replay has no search index")
+}
+
+// Record refuses: whoever has the record has its file.
+func (b *backend) Record(context.Context, sessionlog.SessionID) (io.ReadCloser, error) {
+	return nil, console.Errorf(console.CodeUsage, "take the file itself", "a replay has no copies of a record")
+}
+
 // session folds what is new in the record and returns it as a list shows it.
 func (b *backend) session(ctx context.Context) (console.Session, error) {
 	b.mu.Lock()
