@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -20,11 +21,16 @@ import (
 type backend struct {
 	relay *Relay
 	self  console.Self
+
+	mu     sync.Mutex
+	viewed map[sessionlog.SessionID]bool // guarded by mu; what is recorded as viewed
 }
 
 // Console returns the relay as the technician self sees it. Whoever calls it
 // has proved that self.Key is the key of the person at the other end.
-func (r *Relay) Console(self console.Self) console.Backend { return &backend{r, self} }
+func (r *Relay) Console(self console.Self) console.Backend {
+	return &backend{relay: r, self: self, viewed: map[sessionlog.SessionID]bool{}}
+}
 
 // Self implements console.Backend.
 func (b *backend) Self() console.Self { return b.self }
@@ -59,6 +65,9 @@ func (b *backend) Watch(ctx context.Context, id sessionlog.SessionID, from sessi
 	if err != nil {
 		return nil, err
 	}
+	if err := b.view(ctx, sum, live); err != nil {
+		return nil, err
+	}
 	rec, err := b.relay.shelf.get(ctx, sum.Client, id)
 	if err != nil {
 		return nil, b.relay.failure("open the record of session "+string(id), err)
@@ -71,10 +80,32 @@ func (b *backend) Watch(ctx context.Context, id sessionlog.SessionID, from sessi
 	return newFeed(rec, from, release), nil
 }
 
+// view records that the person looks at a session, once for each console, unless
+// it is the live one that they work in.
+func (b *backend) view(ctx context.Context, s console.Session, live *session) error {
+	if live != nil && s.Technician == b.self.Name {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.viewed[s.ID] {
+		return nil
+	}
+	v := fleet.Viewed{Session: s.ID, Client: s.Client, Key: b.self.Key}
+	if err := b.relay.fleet.View(ctx, b.actor(), v); err != nil {
+		return b.relay.failure("record who looks at session "+string(s.ID), err)
+	}
+	b.viewed[s.ID] = true
+	return nil
+}
+
 // Record implements console.Backend.
 func (b *backend) Record(ctx context.Context, id sessionlog.SessionID) (io.ReadCloser, error) {
-	sum, _, err := b.find(id)
+	sum, live, err := b.find(id)
 	if err != nil {
+		return nil, err
+	}
+	if err := b.view(ctx, sum, live); err != nil {
 		return nil, err
 	}
 	rec, err := b.relay.shelf.get(ctx, sum.Client, id)
@@ -209,6 +240,9 @@ func (b *backend) run(ctx context.Context, in console.Run) (console.Receipt, err
 	}
 	if live == nil {
 		return console.Receipt{}, errOver
+	}
+	if err := b.relay.room(); err != nil {
+		return console.Receipt{}, err
 	}
 	seq, err := live.run(ctx, b.actor(), in, sessionlog.Requested{
 		Command: in.Command, Effect: sessionlog.EffectShell, Timeout: in.Timeout.Seconds(), Key: b.self.Key,

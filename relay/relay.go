@@ -28,6 +28,10 @@ type Config struct {
 	Records Records
 	// Mint makes the text of a new enrolment token and the hash to keep of it.
 	Mint func() (text string, hash [32]byte)
+	// MinFree is how many bytes must be free where the records are for new steps
+	// to be taken. If zero, 256 MiB; if negative, there is no such limit. It holds
+	// where Records has a method Free() (int64, error).
+	MinFree int64
 	// Index finds words in the records. If nil, nothing can be searched for. Its
 	// owner closes it after Close.
 	Index *search.Index
@@ -91,6 +95,9 @@ func New(ctx context.Context, cfg Config) (*Relay, error) {
 	}
 	if cfg.LostAfter == 0 {
 		cfg.LostAfter = 2 * time.Minute
+	}
+	if cfg.MinFree == 0 {
+		cfg.MinFree = 256 << 20
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
@@ -274,28 +281,81 @@ func (r *Relay) loadOne(ctx context.Context, name RecordName) error {
 	if err != nil {
 		return err
 	}
-	var st sessionlog.State
-	err = sessionlog.Replay(ctx, rec, func(ev sessionlog.Event) error { st.Apply(ev); return nil })
+	st, err := fold(ctx, rec)
 	if err == nil && st.Opened.Session != name.ID {
 		err = fmt.Errorf("record is of session %q", st.Opened.Session)
 	}
 	if err != nil || rec.Head().Sealed {
 		if err == nil {
 			r.mu.Lock()
-			r.sealed[name.ID] = summary(&st)
+			r.sealed[name.ID] = summary(st)
 			r.mu.Unlock()
 		}
 		rec.release()
 		return err
 	}
 	s := newSession(r, rec, st.Opened, st.Since)
-	s.takeUp(&st)
+	s.takeUp(st)
 	o := &opening{done: make(chan struct{}), session: s}
 	close(o.done)
 	r.mu.Lock()
 	r.current[s.post()] = o
 	r.mu.Unlock()
 	r.begin(s)
+	return nil
+}
+
+// fold returns the state of a record. It reads output only where a step still
+// runs, and the offset at which it goes on is wanted.
+func fold(ctx context.Context, rec sessionlog.Reader) (*sessionlog.State, error) {
+	st := &sessionlog.State{}
+	for head := rec.Head().Seq; st.Head < head; {
+		evs, err := rec.Outline(ctx, st.Head+1, feedEvents)
+		if err != nil {
+			return nil, err
+		}
+		for _, ev := range evs {
+			st.Apply(ev)
+		}
+		if len(evs) == 0 {
+			break // the rest is output
+		}
+	}
+	if !st.Running() {
+		return st, catchUp(ctx, st, rec)
+	}
+	st = &sessionlog.State{}
+	return st, sessionlog.Replay(ctx, rec, func(ev sessionlog.Event) error { st.Apply(ev); return nil })
+}
+
+// catchUp applies the last event, where that is output.
+func catchUp(ctx context.Context, st *sessionlog.State, rec sessionlog.Reader) error {
+	head := rec.Head().Seq
+	if st.Head == head {
+		return nil
+	}
+	evs, err := rec.Read(ctx, head, 1)
+	for _, ev := range evs {
+		st.Apply(ev)
+	}
+	return err
+}
+
+// room reports why no new step may be recorded: those that run need what space is
+// left.
+func (r *Relay) room() error {
+	disk, ok := r.cfg.Records.(interface{ Free() (int64, error) })
+	if !ok || r.cfg.MinFree < 0 {
+		return nil
+	}
+	free, err := disk.Free()
+	if err != nil {
+		return err
+	}
+	if free < r.cfg.MinFree {
+		return console.Errorf(console.CodeFailed, "free some there; running steps go on",
+			"the relay's disk has %d MiB left and takes no new steps below %d MiB", free>>20, r.cfg.MinFree>>20)
+	}
 	return nil
 }
 

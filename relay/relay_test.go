@@ -27,6 +27,7 @@ import (
 type world struct {
 	t       *testing.T
 	fleet   *fleet.Catalogue
+	log     sessionlog.Log // the fleet's
 	records *memory
 	relay   *Relay
 	db01    sessionlog.EndpointID // of staffed
@@ -34,11 +35,12 @@ type world struct {
 
 func newWorld(t *testing.T, cfg Config) *world {
 	t.Helper()
-	catalogue, err := fleet.Open(t.Context(), logtest.NewMemory(), fleet.Config{})
+	fleetLog := logtest.NewMemory()
+	catalogue, err := fleet.Open(t.Context(), fleetLog, fleet.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, fleet: catalogue, records: &memory{logs: map[sessionlog.SessionID]*stored{}}}
+	w := &world{t: t, fleet: catalogue, log: fleetLog, records: &memory{logs: map[sessionlog.SessionID]*stored{}}}
 	w.start(cfg)
 	return w
 }

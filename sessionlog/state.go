@@ -40,7 +40,18 @@ type State struct {
 // Step returns the step of that ID, or nil.
 func (s *State) Step(id StepID) *Step { return s.byID[id] }
 
-// Apply folds the next event in. Events must come in order; kinds and bodies
+// Running reports whether a step has not ended.
+func (s *State) Running() bool {
+	for _, st := range s.Steps {
+		if st.Ended == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Apply folds the next event in. Events must come in order, and output may be
+// left out: then Size and Left say less; kinds and bodies
 // that it does not understand change nothing but Head and Last.
 func (s *State) Apply(ev Event) {
 	s.Head, s.Last = ev.Seq, ev.Time

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/relay/verb"
+	"github.com/caisey/caisey/sessionlog/foreign"
 )
 
 // version is set by the linker.
@@ -51,6 +52,9 @@ func (r relayCmd) Run(ctx context.Context) error {
 }
 
 func main() {
+	if code, ok := foreign.Serve(os.Args[1:]); ok {
+		os.Exit(code)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	code := run(ctx, os.Args[1:])
 	stop()
@@ -122,7 +126,7 @@ func help(words []string) error {
 func runVerb(ctx context.Context, args []string, backend console.Backend) int {
 	return verb.Run(ctx, verb.Call{
 		Args: args, Backend: backend, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		TTY: isTerminal(os.Stdout), Files: true, Version: version, OpenRecord: openRecord,
+		TTY: isTerminal(os.Stdout), Files: true, Version: version, OpenRecord: openForeign,
 	})
 }
 

@@ -9,7 +9,9 @@ import (
 	"strings"
 
 	"github.com/caisey/caisey/relay/console"
+	"github.com/caisey/caisey/relay/verb"
 	"github.com/caisey/caisey/sessionlog"
+	"github.com/caisey/caisey/sessionlog/foreign"
 	"github.com/caisey/caisey/sessionlog/sqlitefile"
 	"github.com/caisey/caisey/tui/replay"
 )
@@ -50,7 +52,7 @@ func isFile(word string) bool {
 func isRecord(word string) bool { return strings.HasSuffix(word, sqlitefile.Ext) }
 
 func withRecord(ctx context.Context, file string, do func(console.Backend, sessionlog.SessionID) error) error {
-	rec, err := sqlitefile.OpenFile(file)
+	rec, err := foreign.Open(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -64,6 +66,11 @@ func withRecord(ctx context.Context, file string, do func(console.Backend, sessi
 		return fmt.Errorf("read record %s: it has no session", file)
 	}
 	return do(b, found[0].ID)
+}
+
+// openForeign opens a record's file of this machine to be verified.
+func openForeign(ctx context.Context, path string) (verb.RecordFile, error) {
+	return foreign.Open(ctx, path)
 }
 
 // An exitCode ends the program; what there was to say is said.

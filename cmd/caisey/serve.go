@@ -243,8 +243,10 @@ func (s *server) startSSH(cfg serveConfig) error {
 		return fmt.Errorf("listen for technicians on %s: %w; choose another address", cfg.SSH, err)
 	}
 	s.sshAddr = l.Addr()
-	door, err := sshd.New(sshd.Config{HostKey: host.Private(), Technicians: doorkeeper{s}, Version: version, Log: cfg.Log,
-		OpenRecord: openRecord, RelayKey: s.recordKey})
+	door, err := sshd.New(sshd.Config{
+		HostKey: host.Private(), Technicians: doorkeeper{s}, Version: version, Log: cfg.Log,
+		OpenRecord: openRecord, RelayKey: s.recordKey,
+	})
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

@@ -215,6 +215,8 @@ func (c *Catalogue) apply(ev sessionlog.Event) error {
 	defer c.mu.Unlock()
 	var err error
 	switch ev.Kind {
+	case RecordViewed:
+		return nil // changes nothing
 	case TokenCreated:
 		err = c.applyToken(ev)
 	case EndpointEnrolled:

@@ -345,9 +345,15 @@ func FuzzFind(f *testing.F) {
 	} {
 		f.Add(s)
 	}
+	w := newWorld(f, search.Config{})
 	f.Fuzz(func(t *testing.T, s string) {
-		w := newWorld(t, search.Config{})
+		w.t = t
 		id := w.session("acme", "ana")
+		defer func() {
+			if err := w.index.Forget(id); err != nil {
+				t.Error(err)
+			}
+		}()
 		w.append(id, output(sessionlog.NewStepID(), sessionlog.Stdout, "x "+s+" y\n", "other\n")...)
 		w.catchUp(id, 100)
 		res, err := w.index.Find(t.Context(), search.Query{Text: s, Clients: []string{"acme"}}, w.open)

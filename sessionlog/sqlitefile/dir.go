@@ -69,7 +69,7 @@ func openDir(path string, cfg Config) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	if err := makeDir(path); err != nil {
 		return nil, err
 	}
 	root, err := os.OpenRoot(path)
@@ -84,6 +84,29 @@ func openDir(path string, cfg Config) (*Dir, error) {
 		return nil, errors.Join(err, d.lock.Close(), root.Close())
 	}
 	return d, nil
+}
+
+// makeDir makes a directory and those above it that are missing, durably.
+func makeDir(path string) error {
+	err := os.Mkdir(path, 0o700)
+	parent := filepath.Dir(path)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		err = nil // perhaps by somebody who did not sync it
+	case errors.Is(err, fs.ErrNotExist) && parent != path:
+		if err := makeDir(parent); err != nil {
+			return err
+		}
+		err = os.Mkdir(path, 0o700)
+	}
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(parent)
+	if err != nil {
+		return err
+	}
+	return errors.Join(syncDir(f), f.Close())
 }
 
 // own takes the lock and makes sure that the directory is ours.

@@ -1,10 +1,11 @@
 package sqlitefile
 
 import (
-	"errors"
+	"fmt"
 	"os"
 	"testing"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sys/unix"
 
 	"github.com/caisey/caisey/sessionlog"
@@ -12,12 +13,21 @@ import (
 
 // TestDiskFull: a full disk refuses units without trace, and once there is room
 // the same file goes on where it was.
+// TestDiskFull fills a small disk at many positions: what was acknowledged is
+// there, what was not waits, and all goes on by itself when there is space.
 func TestDiskFull(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("mounting a small tmpfs takes root")
 	}
+	signer := newSigner(t)
+	for kib := 300; kib < 1000; kib += 37 {
+		t.Run(fmt.Sprintf("%dKiB", kib), func(t *testing.T) { fillAndFree(t, signer, kib) })
+	}
+}
+
+func fillAndFree(t *testing.T, signer note.Signer, kib int) {
 	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dk", kib)); err != nil {
 		t.Skipf("cannot mount a tmpfs here: %v", err)
 	}
 	t.Cleanup(func() {
@@ -25,22 +35,18 @@ func TestDiskFull(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	d, err := OpenDir(dir, Config{})
+	held := make(chan string, 16)
+	d, err := OpenDir(dir, Config{Signer: signer, Logf: func(format string, args ...any) { held <- fmt.Sprintf(format, args...) }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
 	f := create(t, d)
-	next := fillDisk(t, f)
+	next, waiting := fillDisk(t, f, held)
 	full := f.Head()
-	for range 3 { // still full: nothing of this counts
-		if _, err := sessionlog.Append(t.Context(), f, chunkAt(next, 32<<10), chunkAt(next+32<<10, 1)); err == nil {
-			t.Fatal("a full disk took more")
-		}
-	}
-	var gap *sessionlog.GapError
-	if _, err := sessionlog.Append(t.Context(), f, chunkAt(next+32<<10, 1)); !errors.As(err, &gap) || gap.Want != next {
-		t.Errorf("after a failed unit: %v, want a gap at %d", err, next)
+	more, err := f.Submit(t.Context(), chunkAt(next+4<<10, 7), closeEvent())
+	if err != nil {
+		t.Fatal(err)
 	}
 	if h := f.Head(); h != full || count(t, f) != int(full.Seq) {
 		t.Errorf("head is %+v, was %+v", h, full)
@@ -48,8 +54,11 @@ func TestDiskFull(t *testing.T) {
 	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, "size=16m"); err != nil {
 		t.Fatal(err)
 	}
-	appendAll(t, f, chunkAt(next, 32<<10), chunkAt(next+32<<10, 7))
-	appendAll(t, f, closeEvent())
+	for _, c := range []*sessionlog.Commit{waiting, more} {
+		if _, err := c.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if n := count(t, f); n != int(full.Seq)+3 {
 		t.Errorf("%d events, want %d", n, full.Seq+3)
 	}
@@ -66,20 +75,74 @@ func chunkAt(off int64, n int) sessionlog.Event {
 	return sessionlog.NewOutput("agent:acme/db01", step, sessionlog.Chunk{Stream: sessionlog.Stdout, Offset: off, Data: make([]byte, n)})
 }
 
-// fillDisk appends until it is refused, and returns where the stream ends.
-func fillDisk(t *testing.T, f *File) (next int64) {
+// fillDisk appends until the record is held, and returns the unit that waits and
+// where it begins.
+func fillDisk(t *testing.T, f *File, held <-chan string) (next int64, waiting *sessionlog.Commit) {
 	t.Helper()
 	for range 1000 {
-		head, err := sessionlog.Append(t.Context(), f, chunkAt(next, 4<<10))
+		c, err := f.Submit(t.Context(), chunkAt(next, 4<<10))
 		if err != nil {
-			if head.Seq != f.Head().Seq {
-				t.Errorf("a failed unit has head %+v", head)
+			t.Fatal(err)
+		}
+		select {
+		case <-c.Done():
+			if _, err := c.Wait(t.Context()); err != nil {
+				t.Fatal(err)
 			}
-			t.Logf("full after %d bytes: %v", next, err)
-			return next
+		case why := <-held:
+			t.Logf("full after %d bytes: %s", next, why)
+			return next, c
 		}
 		next += 4 << 10
 	}
 	t.Fatal("the disk does not get full")
-	return 0
+	return 0, nil
+}
+
+// A file that is held can be closed: what waits fails, and nothing else.
+func TestCloseWhileHeld(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("mounting a small tmpfs takes root")
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=400k"); err != nil {
+		t.Skipf("cannot mount a tmpfs here: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	held := make(chan string, 16)
+	d, err := OpenDir(dir, Config{Logf: func(format string, args ...any) { held <- fmt.Sprintf(format, args...) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	f := create(t, d)
+	_, waiting := fillDisk(t, f, held)
+	full := f.Head()
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := waiting.Wait(t.Context()); err == nil {
+		t.Error("a unit that found no space counts as recorded")
+	}
+	if n := count(t, reopen(t, d, f.path)); n != int(full.Seq) {
+		t.Errorf("%d events after the next open, want %d", n, full.Seq)
+	}
+}
+
+// newSigner returns a key for checkpoints.
+func newSigner(tb testing.TB) note.Signer {
+	tb.Helper()
+	skey, _, err := note.GenerateKey(nil, "relay.example")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	signer, err := note.NewSigner(skey)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return signer
 }

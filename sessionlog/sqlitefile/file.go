@@ -28,6 +28,8 @@ type Config struct {
 	Signer note.Signer
 	// Logf, if set, is told what went wrong where no caller waits for an answer.
 	Logf func(format string, args ...any)
+
+	synchronous string // for tests: what PRAGMA synchronous is set to; FULL if empty
 }
 
 func (cfg Config) withDefaults() Config {
@@ -56,6 +58,7 @@ type File struct {
 	weight  *semaphore.Weighted // room in the queue
 	wake    chan struct{}       // tells the writer that the queue changed
 	stopped chan struct{}       // closed when the writer has ended
+	quit    chan struct{}       // closed when Close begins
 	onClose func()              // tells the Dir
 
 	// fd keeps the file's locks: see the package comment. Closed last.
@@ -86,6 +89,7 @@ func openFile(fd *os.File, path string, cfg Config, commits chan struct{}, onClo
 		weight:  semaphore.NewWeighted(cfg.Queue),
 		wake:    make(chan struct{}, 1),
 		stopped: make(chan struct{}),
+		quit:    make(chan struct{}),
 		grew:    make(chan struct{}),
 	}
 	if err := f.start(); err != nil {
@@ -205,6 +209,7 @@ func (f *File) Wait(ctx context.Context, after sessionlog.Seq) (sessionlog.Head,
 // Close implements sessionlog.Log.
 func (f *File) Close() error {
 	f.closeOnce.Do(func() {
+		close(f.quit)
 		f.mu.Lock()
 		f.closing = true
 		f.signal()

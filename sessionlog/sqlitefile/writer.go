@@ -39,6 +39,11 @@ func (w *writer) open(f *File) (err error) {
 	if err := errors.Join(w.c.want("PRAGMA synchronous", int64(2)), w.c.want("PRAGMA journal_mode", "wal")); err != nil {
 		return err
 	}
+	if level := f.cfg.synchronous; level != "" {
+		if err := w.c.exec("PRAGMA synchronous=" + level); err != nil {
+			return err
+		}
+	}
 	if err := w.prepare(); err != nil {
 		return fmt.Errorf("prepare: %w", err)
 	}
@@ -143,7 +148,7 @@ func (f *File) record(units []unit) {
 		}
 		took = append(took, u)
 	}
-	if err := f.w.insert(took); err != nil {
+	if err := f.insertHeld(took); err != nil {
 		f.w.ledger.rollback(start)
 		f.w.proof.rollback()
 		for _, u := range took {
