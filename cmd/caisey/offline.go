@@ -68,7 +68,8 @@ func withRecord(ctx context.Context, file string, do func(console.Backend, sessi
 	return do(b, found[0].ID)
 }
 
-// openForeign opens a record's file of this machine to be verified.
+// openForeign opens a record's file to be verified. A relay does so too with the
+// copies of its own: one that is broken must not take it down.
 func openForeign(ctx context.Context, path string) (verb.RecordFile, error) {
 	return foreign.Open(ctx, path)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
@@ -12,7 +11,6 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
-	"github.com/caisey/caisey/relay/verb"
 	"github.com/caisey/caisey/relay/wire"
 	"github.com/caisey/caisey/sessionlog/sqlitefile"
 )
@@ -63,9 +61,4 @@ func (s *server) recordConfig(cfg serveConfig) sqlitefile.Config {
 		Signer: s.signer,
 		Logf:   func(format string, args ...any) { cfg.Log.Error(fmt.Sprintf(format, args...)) },
 	}
-}
-
-// openRecord opens a record's file to be verified.
-func openRecord(_ context.Context, path string) (verb.RecordFile, error) {
-	return sqlitefile.OpenFile(path)
 }

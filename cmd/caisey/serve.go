@@ -245,7 +245,7 @@ func (s *server) startSSH(cfg serveConfig) error {
 	s.sshAddr = l.Addr()
 	door, err := sshd.New(sshd.Config{
 		HostKey: host.Private(), Technicians: doorkeeper{s}, Version: version, Log: cfg.Log,
-		OpenRecord: openRecord, RelayKey: s.recordKey,
+		OpenRecord: openForeign, RelayKey: s.recordKey,
 	})
 	if err != nil {
 		return errors.Join(err, l.Close())

@@ -165,7 +165,13 @@ func (c *readConn) query(ctx context.Context, st *sqlite3.SQLiteStmt, from, to s
 // outline returns the events of from..to that are not output, within the limits
 // of Read.
 func (c *readConn) outline(ctx context.Context, from, to sessionlog.Seq, limit int) ([]sessionlog.Event, error) {
-	return c.query(ctx, c.line, from, to, limit, func(sessionlog.Seq) error { return nil })
+	return c.query(ctx, c.line, from, to, limit, func(seq sessionlog.Seq) error {
+		if seq < from || seq > to {
+			return damaged(seq, "is out of order in the outline")
+		}
+		from = seq + 1
+		return nil
+	})
 }
 
 func damaged(seq sessionlog.Seq, what string) error {

@@ -22,7 +22,7 @@ func (r *Record) Rows(ctx context.Context, from sessionlog.Seq, limit int) ([]se
 				row.Leaf, _ = vals[1].([]byte)
 				row.Salt, _ = vals[2].([]byte)
 				row.Data, _ = vals[3].([]byte)
-				return row, b.take(len(row.Leaf) + len(row.Data))
+				return row, b.take(len(row.Leaf) + len(row.Salt) + len(row.Data))
 			})
 	})
 	if err != nil {
@@ -34,6 +34,7 @@ func (r *Record) Rows(ctx context.Context, from sessionlog.Seq, limit int) ([]se
 // Marks returns the checkpoints of more than after events, at most limit.
 func (r *Record) Marks(ctx context.Context, after sessionlog.Seq, limit int) ([]sessionlog.Mark, error) {
 	marks, err := lend(ctx, &r.reader, func(c *readConn) ([]sessionlog.Mark, error) {
+		b := budget{limit: limit}
 		return collect(ctx, c, "SELECT size, note, edge, hashes FROM checkpoint WHERE size > ? ORDER BY size LIMIT ?",
 			after, limit, func(vals []driver.Value) (m sessionlog.Mark, ok bool) {
 				size, _ := vals[0].(int64)
@@ -41,7 +42,7 @@ func (r *Record) Marks(ctx context.Context, after sessionlog.Seq, limit int) ([]
 				m.Note, _ = vals[1].(string)
 				m.Edge, _ = vals[2].([]byte)
 				m.Hashes, _ = vals[3].([]byte)
-				return m, true
+				return m, b.take(len(m.Note) + len(m.Edge) + len(m.Hashes))
 			})
 	})
 	if err != nil {
@@ -51,7 +52,8 @@ func (r *Record) Marks(ctx context.Context, after sessionlog.Seq, limit int) ([]
 }
 
 // collect makes a T of each row of a query with two numbers, until there is no
-// more or next says so.
+// more or next says so. The first column is a number that grows: a hostile file
+// could lead SQLite in circles.
 func collect[T any](ctx context.Context, c *readConn, query string, from sessionlog.Seq, limit int,
 	next func([]driver.Value) (T, bool),
 ) ([]T, error) {
@@ -62,12 +64,18 @@ func collect[T any](ctx context.Context, c *readConn, query string, from session
 	defer rows.Close()
 	vals := make([]driver.Value, len(rows.Columns()))
 	var all []T
+	last := int64(-1)
 	for {
 		if err := rows.Next(vals); errors.Is(err, io.EOF) {
 			return all, nil
 		} else if err != nil {
 			return nil, err
 		}
+		n, ok := vals[0].(int64)
+		if !ok || n <= last || n < int64(from) {
+			return nil, errors.New("record is damaged: its rows are not in order")
+		}
+		last = n
 		v, ok := next(vals)
 		if !ok {
 			return all, nil
