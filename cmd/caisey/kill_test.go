@@ -15,7 +15,7 @@ import (
 )
 
 // killPoints is how often each process is killed in mid-stream.
-const killPoints = 20
+const killPoints = 30
 
 // A victim is a step that writes for about half a second and notes every run.
 type victim struct {
@@ -144,6 +144,18 @@ func TestKillRelayInMidStream(t *testing.T) {
 		v.checkRunOnce(t)
 		d.awaitOnline("acme/db01")
 	}
+	d.verifyOnly(t, killPoints)
+}
+
+// verifyOnly seals the one session and verifies it: so many steps are vouched for.
+func (d *deployment) verifyOnly(t *testing.T, stated int) {
+	t.Helper()
+	id := d.onlySession()
+	d.admin.must("close", id)
+	want := fmt.Sprintf("of %d of %d steps", stated, stated)
+	if out := d.admin.must("verify", id); !strings.Contains(out, "whole and unchanged") || !strings.Contains(out, want) {
+		t.Errorf("verify says\n%s\nwant %q in it", out, want)
+	}
 }
 
 func TestKillAgentInMidStream(t *testing.T) {
@@ -170,6 +182,7 @@ func TestKillAgentInMidStream(t *testing.T) {
 		v.checkRunOnce(t)
 		client.kill()
 	}
+	d.verifyOnly(t, 0) // of what the agent could not end it says nothing
 	if partial < killPoints/2 {
 		t.Errorf("only %d of %d kills were in mid-stream", partial, killPoints)
 	}

@@ -164,7 +164,7 @@ func (c *child) death() string {
 	case strings.Contains(said, "SIGXCPU"):
 		return "over its limit of processor time"
 	case strings.Contains(said, "out of memory") || strings.Contains(said, "cannot allocate memory") ||
-		strings.Contains(said, "failed to allocate") || strings.Contains(said, "address space"): // as the race detector says
+		strings.Contains(said, "pthread_create failed") || strings.Contains(said, "failed to allocate") || strings.Contains(said, "address space"): // as the race detector says
 		return "over its limit of memory"
 	}
 	text := c.cmd.ProcessState.String()

@@ -47,13 +47,18 @@ func wantKilled(t *testing.T, r *Record, err error, of string) {
 	}
 }
 
-// TestMemory: a file of 4 MiB whose rows are said to have 4 GiB.
+// TestMemory: a file of 4 MiB whose rows are said to have 4 GiB is read a row at a
+// time; a child that takes more than it may dies.
 func TestMemory(t *testing.T) {
 	path := writeBomb(t, 1024, 1000, true, inOrder)
-	for _, kind := range []string{"little", word} {
-		r := begin(t, kind, path)
-		_, err := r.Rows(t.Context(), 1, 1024)
-		wantKilled(t, r, err, "over its limit of memory")
+	r := begin(t, word, path)
+	rows, err := r.Rows(t.Context(), 1, 1024)
+	if err != nil || len(rows) != 1 { // one row is over what an answer has
+		t.Errorf("%d rows, %v", len(rows), err)
+	}
+	_, err = starter{word: "hungry", patience: time.Minute}.open(t.Context(), path)
+	if err == nil || !strings.Contains(err.Error(), "its reader was killed (over its limit of memory); the file is damaged or hostile") {
+		t.Errorf("a child that takes too much: %v", err)
 	}
 }
 

@@ -20,8 +20,11 @@ import (
 // children are what the test's executable is when it is started with a word: a
 // child as it is, ones with little to spend, and ones that went mad.
 var children = map[string]func(path string) int{
-	"little": func(path string) int {
-		return serve(path, limits{memory: 512 << 20, cpu: time.Minute})
+	"hungry": func(path string) int { // takes more memory than it may have
+		if err := (limits{memory: 256 << 20, cpu: time.Minute}).set(); err != nil {
+			return 1
+		}
+		return len(make([]byte, 1<<30+len(path))) % 2
 	},
 	"roomy": func(path string) int { // little time, much memory
 		return serve(path, limits{memory: 1 << 40, cpu: time.Second})
