@@ -87,14 +87,17 @@ func (b *backend) view(ctx context.Context, s console.Session, live *session) er
 		return nil
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.viewed[s.ID] {
+	done := b.viewed[s.ID]
+	b.mu.Unlock()
+	if done {
 		return nil
 	}
 	v := fleet.Viewed{Session: s.ID, Client: s.Client, Key: b.self.Key}
 	if err := b.relay.fleet.View(ctx, b.actor(), v); err != nil {
 		return b.relay.failure("record who looks at session "+string(s.ID), err)
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.viewed[s.ID] = true
 	return nil
 }

@@ -16,13 +16,17 @@ import (
 // that recording does not wait for it.
 const indexEvery = time.Second
 
+// indexRetry is how long a record is left alone that could not be read or indexed.
+const indexRetry = time.Minute
+
 // An indexer feeds the search index from the records.
 type indexer struct {
 	relay *Relay
 	index *search.Index
 
 	// Owned by the goroutine that runs.
-	read map[sessionlog.SessionID]sessionlog.Seq // how far, where known
+	read  map[sessionlog.SessionID]sessionlog.Seq // how far, where known
+	retry map[sessionlog.SessionID]time.Time      // not before, after an error
 }
 
 // run reads all records, and then what is new in them, until the relay stops.
@@ -39,7 +43,7 @@ func (x *indexer) run() {
 		}
 		x.relay.behind.Store(int64(behind))
 		for _, s := range all {
-			if x.read[s.ID] >= s.Events {
+			if x.read[s.ID] >= s.Events || time.Now().Before(x.retry[s.ID]) {
 				continue
 			}
 			if err := x.catchUp(s); errors.Is(err, search.ErrDamaged) || errors.Is(err, search.ErrClosed) {
@@ -50,7 +54,8 @@ func (x *indexer) run() {
 					return
 				}
 				x.relay.cfg.Log.Error("record not searchable", "session", s.ID, "err", err)
-				x.read[s.ID] = s.Events // not again before it grows
+				x.retry[s.ID] = time.Now().Add(indexRetry)
+				continue
 			}
 			x.relay.behind.Add(-1)
 		}
@@ -115,6 +120,7 @@ func (b *backend) Find(ctx context.Context, q console.TextQuery) (console.Found,
 	if !utf8.ValidString(q.Text) || strings.ContainsAny(q.Text, "\r\n") {
 		return console.Found{}, console.Errorf(console.CodeUsage, "", "what to search for is one line of text")
 	}
+	q.Limit = min(q.Limit, maxHits)
 	if q.Limit == 0 {
 		q.Limit = 100
 	}
@@ -130,6 +136,9 @@ func (b *backend) Find(ctx context.Context, q console.TextQuery) (console.Found,
 	for _, err := range res.Skipped {
 		b.relay.cfg.Log.Warn("search passed over a record", "err", err)
 	}
+	if err := b.viewHits(ctx, res.Hits); err != nil {
+		return console.Found{}, err
+	}
 	found := console.Found{More: res.More, Behind: int(b.relay.behind.Load())}
 	for _, h := range res.Hits {
 		hit := console.Hit{
@@ -142,6 +151,23 @@ func (b *backend) Find(ctx context.Context, q console.TextQuery) (console.Found,
 		found.Hits = append(found.Hits, hit)
 	}
 	return found, nil
+}
+
+// maxHits is the most hits of one search.
+const maxHits = 1000
+
+// viewHits records that the person gets to see lines of these records.
+func (b *backend) viewHits(ctx context.Context, hits []search.Hit) error {
+	for _, h := range hits {
+		s, live, err := b.find(h.Session)
+		if err != nil {
+			return err
+		}
+		if err := b.view(ctx, s, live); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // clients returns the clients whose records the person may see.

@@ -116,7 +116,7 @@ func New(ctx context.Context, cfg Config) (*Relay, error) {
 	}
 	r.work.Go(r.followFleet)
 	if cfg.Index != nil {
-		x := &indexer{relay: r, index: cfg.Index, read: map[sessionlog.SessionID]sessionlog.Seq{}}
+		x := &indexer{relay: r, index: cfg.Index, read: map[sessionlog.SessionID]sessionlog.Seq{}, retry: map[sessionlog.SessionID]time.Time{}}
 		r.work.Go(x.run)
 	}
 	return r, nil

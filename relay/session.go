@@ -221,7 +221,8 @@ func (s *session) finish(ctx context.Context, actor sessionlog.Actor, why string
 	var head sessionlog.Head
 	err = s.call(ctx, func() error {
 		if err == nil {
-			head, err = sessionlog.Append(ctx, s.rec, sessionlog.New(sessionlog.SessionClosed, actor, "", sessionlog.Closed{Why: why}))
+			// On a full disk this waits, but not for longer than the relay runs.
+			head, err = sessionlog.Append(s.relay.ctx, s.rec, sessionlog.New(sessionlog.SessionClosed, actor, "", sessionlog.Closed{Why: why}))
 		}
 		if err != nil {
 			s.closing = false

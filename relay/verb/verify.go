@@ -2,7 +2,6 @@ package verb
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/sessionlog"
 	"github.com/caisey/caisey/sessionlog/verify"
+	"github.com/caisey/caisey/tui/vt"
 )
 
 // A RecordFile is a record's file, open to be verified.
@@ -38,7 +38,7 @@ func (v *verifyVerb) run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	rec, release, err := v.open(ctx, e)
+	rec, release, err := v.open(ctx, e, &opt)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (e *env) text(name string) (string, error) {
 
 // open opens what is to be verified: a file of this machine, or a copy of the
 // relay's.
-func (v *verifyVerb) open(ctx context.Context, e *env) (RecordFile, func(), error) {
+func (v *verifyVerb) open(ctx context.Context, e *env, opt *verify.Options) (RecordFile, func(), error) {
 	switch {
 	case e.call.OpenRecord == nil:
 		return nil, nil, console.Errorf(console.CodeFailed, "", "records cannot be opened here")
@@ -113,6 +113,7 @@ func (v *verifyVerb) open(ctx context.Context, e *env) (RecordFile, func(), erro
 	if err != nil {
 		return nil, nil, err
 	}
+	opt.Session = s.ID
 	return e.openCopy(ctx, s.ID)
 }
 
@@ -162,18 +163,14 @@ func (e *env) copyRecord(ctx context.Context, id sessionlog.SessionID, path stri
 func (v *verifyVerb) print(e *env, r *verify.Report) error {
 	switch {
 	case v.JSON:
-		b, err := json.Marshal(r)
-		if err != nil {
-			return err
-		}
-		e.out.data(append(b, '\n'))
+		return e.out.json(r)
 	case v.Checkpoint:
 		if r.Checkpoint == "" {
 			return fmt.Errorf("no checkpoint in the record is good")
 		}
 		e.out.data([]byte(r.Checkpoint))
 		for _, p := range r.Problems {
-			e.out.sayf("%s", p)
+			e.out.sayf("%s", vt.Plain(p.String()))
 		}
 	default:
 		e.out.data([]byte(findings(r)))
@@ -205,15 +202,18 @@ func findings(r *verify.Report) string {
 		fmt.Fprintf(&b, "gaps        %d, %d bytes of output not recorded\n", r.Gaps, r.Left)
 	}
 	for _, p := range r.Problems {
-		fmt.Fprintf(&b, "WRONG       %s\n", p)
+		fmt.Fprintf(&b, "WRONG       %s\n", vt.Plain(p.String()))
 	}
 	if more := r.Wrong - len(r.Problems); more > 0 {
 		fmt.Fprintf(&b, "WRONG       and %d more\n", more)
 	}
-	if r.Wrong == 0 {
-		b.WriteString("whole and unchanged\n")
-	} else {
+	switch tail := r.Events - r.Signed; {
+	case r.Wrong > 0:
 		b.WriteString("NOT what was recorded\n")
+	case tail > 0:
+		fmt.Fprintf(&b, "events 1 to %d are whole and unchanged; the last %d are signed by nobody\n", r.Signed, tail)
+	default:
+		b.WriteString("whole and unchanged\n")
 	}
 	return b.String()
 }

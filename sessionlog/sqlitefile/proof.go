@@ -66,6 +66,9 @@ func (p *proof) load(c *conn, signer note.Signer, path string, head sessionlog.S
 	if err := p.loadTail(c); err != nil {
 		return err
 	}
+	if p.tree.Size() != head {
+		return fmt.Errorf("record is damaged: it has %d events, the last is %d", p.tree.Size(), head)
+	}
 	p.arm()
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/caisey/caisey/sessionlog"
 )
@@ -15,8 +16,8 @@ import (
 func (r *Record) Rows(ctx context.Context, from sessionlog.Seq, limit int) ([]sessionlog.Row, error) {
 	rows, err := lend(ctx, &r.reader, func(c *readConn) ([]sessionlog.Row, error) {
 		b := budget{limit: limit}
-		return collect(ctx, c, "SELECT seq, CAST(leaf AS BLOB), salt, data FROM event WHERE seq >= ? ORDER BY seq LIMIT ?",
-			from, min(limit, maxReadEvents), func(vals []driver.Value) (row sessionlog.Row, ok bool) {
+		return collect(ctx, c, "SELECT seq, CAST(leaf AS BLOB), salt, data FROM event WHERE seq >= ? AND seq <= ? ORDER BY seq LIMIT ?",
+			from, r.head.Seq, min(limit, maxReadEvents), func(vals []driver.Value) (row sessionlog.Row, ok bool) {
 				seq, _ := vals[0].(int64)
 				row.Seq = sessionlog.Seq(seq)
 				row.Leaf, _ = vals[1].([]byte)
@@ -35,8 +36,8 @@ func (r *Record) Rows(ctx context.Context, from sessionlog.Seq, limit int) ([]se
 func (r *Record) Marks(ctx context.Context, after sessionlog.Seq, limit int) ([]sessionlog.Mark, error) {
 	marks, err := lend(ctx, &r.reader, func(c *readConn) ([]sessionlog.Mark, error) {
 		b := budget{limit: limit}
-		return collect(ctx, c, "SELECT size, note, edge, hashes FROM checkpoint WHERE size > ? ORDER BY size LIMIT ?",
-			after, limit, func(vals []driver.Value) (m sessionlog.Mark, ok bool) {
+		return collect(ctx, c, "SELECT size, note, edge, hashes FROM checkpoint WHERE size > ? AND size <= ? ORDER BY size LIMIT ?",
+			after, r.until(), limit, func(vals []driver.Value) (m sessionlog.Mark, ok bool) {
 				size, _ := vals[0].(int64)
 				m.Size = sessionlog.Seq(size)
 				m.Note, _ = vals[1].(string)
@@ -51,13 +52,22 @@ func (r *Record) Marks(ctx context.Context, after sessionlog.Seq, limit int) ([]
 	return marks, nil
 }
 
-// collect makes a T of each row of a query with two numbers, until there is no
+// until returns the largest size of a checkpoint that is looked at. A record that
+// is still written may have grown since it was opened.
+func (r *Record) until() sessionlog.Seq {
+	if r.reader.immutable {
+		return math.MaxInt64
+	}
+	return r.head.Seq
+}
+
+// collect makes a T of each row of a query with three numbers, until there is no
 // more or next says so. The first column is a number that grows: a hostile file
 // could lead SQLite in circles.
-func collect[T any](ctx context.Context, c *readConn, query string, from sessionlog.Seq, limit int,
+func collect[T any](ctx context.Context, c *readConn, query string, from, to sessionlog.Seq, limit int,
 	next func([]driver.Value) (T, bool),
 ) ([]T, error) {
-	rows, err := c.c.QueryContext(ctx, query, named([]driver.Value{int64(from), int64(limit)}))
+	rows, err := c.c.QueryContext(ctx, query, named([]driver.Value{int64(from), int64(to), int64(limit)}))
 	if err != nil {
 		return nil, err
 	}

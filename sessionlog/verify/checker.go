@@ -24,14 +24,15 @@ type checker struct {
 	key    note.Verifier // that signs the checkpoints; nil if none is known
 	origin string        // of the record's checkpoints
 
-	next   sessionlog.Seq    // event that must come
-	whole  sessionlog.Tree   // of the events as they are, from the first
-	good   sessionlog.Tree   // of what the newest good checkpoint signs
-	have   []byte            // leaf hashes of the events after good
-	claims []byte            // leaf hashes that checkpoints kept of the same events
-	marks  []sessionlog.Mark // that are read and not yet reached
-	read   sessionlog.Seq    // size of the newest mark read
-	end    bool              // there is no mark after those
+	next    sessionlog.Seq    // event that must come
+	missing sessionlog.Seq    // events that did not come
+	whole   sessionlog.Tree   // of the events as they are, from the first
+	good    sessionlog.Tree   // of what the newest good checkpoint signs
+	have    []byte            // leaf hashes of the events after good
+	claims  []byte            // leaf hashes that checkpoints kept of the same events
+	marks   []sessionlog.Mark // that are read and not yet reached
+	read    sessionlog.Seq    // size of the newest mark read
+	end     bool              // there is no mark after those
 
 	outlined outline
 }
@@ -138,7 +139,7 @@ func (c *checker) take(ctx context.Context, it *item) error {
 	if err := c.hole(seq); err != nil {
 		return err
 	}
-	for ; c.next < seq; c.next++ { // nothing has that hash
+	for ; c.next < seq; c.next++ { // nothing has the hash that is taken
 		if err := c.add(ctx, sessionlog.Hash{}); err != nil {
 			return err
 		}
@@ -155,7 +156,7 @@ func (c *checker) take(ctx context.Context, it *item) error {
 	return c.add(ctx, it.hash)
 }
 
-// maxHole is how many missing events in a row a checker goes on after.
+// maxHole is how many missing events a checker goes on after.
 const maxHole = 1 << 20
 
 // hole tells of events that are missing before seq.
@@ -164,11 +165,12 @@ func (c *checker) hole(seq sessionlog.Seq) error {
 	case seq == c.next:
 		return nil
 	case seq == c.next+1:
+		c.missing++
 		c.report.wrong(c.next, "it is missing")
 		return nil
 	}
 	c.report.problem(Problem{From: c.next, Seq: seq - 1, What: "they are missing"})
-	if seq-c.next > maxHole {
+	if c.missing += seq - c.next; c.missing > maxHole {
 		return fmt.Errorf("verify record: after event %d there is none up to %d", c.next-1, seq)
 	}
 	return nil
@@ -180,15 +182,29 @@ func (c *checker) open(it *item) {
 	if it.row.Seq == 1 && it.err == nil && it.ev.Kind == sessionlog.SessionOpened && it.ev.Decode(&opened) == nil {
 		c.report.Session = opened.Session
 	}
+	if c.report.Session != "" && sessionlog.CheckID(string(c.report.Session)) != nil {
+		c.report.Session = ""
+		c.report.wrong(1, "what it calls the session is no ID")
+	}
+	if want := c.opt.Session; want != "" && c.report.Session != want {
+		c.report.wrong(0, "this is not the record of session %s", want)
+	}
 	c.key = c.opt.Trust
 	if c.key == nil && opened.RelayKey != "" {
 		c.key, _ = note.NewVerifier(opened.RelayKey) // a key that is none signs nothing
+		if c.key != nil && strings.ContainsFunc(c.key.Name(), func(r rune) bool { return r <= ' ' || r > '~' }) {
+			c.key = nil
+		}
 	}
 	if c.key != nil {
 		c.report.Key, c.report.Trusted = c.key.Name(), c.opt.Trust != nil
 		c.origin = sessionlog.Origin(c.key.Name(), opened.Session)
 	}
 	c.steps.agentKey = opened.AgentKey
+	if c.kept != nil && c.origin != "" && c.kept.Origin != c.origin && c.report.Session != "" {
+		c.report.wrong(0, "the kept checkpoint is of %q, this record of %q", c.kept.Origin, c.origin)
+		c.kept = nil
+	}
 }
 
 // add takes the leaf hash of the next event as it is.
@@ -228,8 +244,10 @@ func (c *checker) readMarks(ctx context.Context) error {
 
 // mark holds the events since the newest good checkpoint against the next one.
 func (c *checker) mark(m sessionlog.Mark, size sessionlog.Seq) {
-	c.claims = append(c.claims, m.Hashes...)
 	cp, err := c.signed(m)
+	if err == nil {
+		err = c.claim(m)
+	}
 	switch {
 	case err != nil:
 		c.report.wrong(0, "checkpoint at %d: %v", m.Size, err)
@@ -258,6 +276,15 @@ func (c *checker) mark(m sessionlog.Mark, size sessionlog.Seq) {
 	c.good, c.have, c.claims = tree, nil, nil
 	c.report.Signed, c.report.Checkpoint = m.Size, m.Note
 	c.report.Checkpoints++
+}
+
+// claim takes the hashes kept with a mark, unless they are more than its events.
+func (c *checker) claim(m sessionlog.Mark) error {
+	if uint64(len(c.claims)+len(m.Hashes))/sessionlog.HashSize > uint64(m.Size-c.good.Size()) {
+		return errors.New("it has more hashes than events")
+	}
+	c.claims = append(c.claims, m.Hashes...)
+	return nil
 }
 
 // signed returns the checkpoint of a mark, if it is signed and of this record.
@@ -305,6 +332,9 @@ func (c *checker) compare(signed []byte) {
 	}
 }
 
+// maxTail is the longest unsigned tail: a batch short of a checkpoint, and one more.
+const maxTail = 3 * 4096
+
 // finish looks at how the record ends.
 func (c *checker) finish(ctx context.Context) error {
 	if err := c.readMarks(ctx); err != nil {
@@ -312,15 +342,23 @@ func (c *checker) finish(ctx context.Context) error {
 	}
 	for _, m := range c.marks {
 		c.report.wrong(0, "checkpoint at %d: the record ends before, at %d", m.Size, c.next-1)
-		c.claims = append(c.claims, m.Hashes...)
-		if cp, err := c.signed(m); err == nil {
+		if cp, err := c.signed(m); err == nil && c.claim(m) == nil {
 			if _, ok := c.extend(c.claims, cp); ok {
 				c.compare(c.claims)
 				break
 			}
 		}
 	}
-	if c.report.Sealed && c.key != nil && c.report.Signed < c.report.Events {
+	if c.opt.Trust != nil && c.report.Signed == 0 {
+		c.report.wrong(0, "nothing in the record is signed by the key that was given")
+	}
+	if c.next-1 != c.report.Events {
+		c.report.wrong(0, "the record ends at %d, not at %d", c.next-1, c.report.Events)
+	}
+	if tail := c.report.Events - c.report.Signed; tail > maxTail {
+		c.report.wrong(0, "the last %d events are signed by nobody: more than a relay leaves", tail)
+	}
+	if c.report.Sealed && c.report.Signed < c.report.Events {
 		c.report.wrong(0, "the record is sealed, and only its first %d events are signed", c.report.Signed)
 	}
 	c.steps.finish()

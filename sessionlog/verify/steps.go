@@ -118,7 +118,15 @@ func (s *steps) end(ev sessionlog.Event) {
 	delete(s.running, ev.Step)
 	s.over[ev.Step] = true
 	switch ended.State {
-	case sessionlog.Refused, sessionlog.Offline, sessionlog.Lost:
+	case sessionlog.Refused, sessionlog.Offline:
+		if len(st.streams) > 0 {
+			s.report.wrong(ev.Seq, "step %s never ran, and has output", ev.Step)
+		}
+		return
+	case sessionlog.Lost:
+		if len(st.streams) > 0 { // recorded, and nobody vouches for it
+			s.report.Ended++
+		}
 		return
 	}
 	s.report.Ended++

@@ -35,6 +35,8 @@ type Options struct {
 	// Trust is the relay's key. If nil, the key that the record itself names:
 	// then a whole forgery looks as good as the truth.
 	Trust note.Verifier
+	// Session is whose record it must be. If empty, any.
+	Session sessionlog.SessionID
 	// Against is a signed checkpoint that was kept elsewhere: its events must
 	// still be the record's first.
 	Against string
@@ -78,8 +80,9 @@ type Report struct {
 	Output int64 `json:"output"`
 	Gaps   int   `json:"gaps"`
 	Left   int64 `json:"left"`
-	// Ended counts steps that ran to an end that their endpoint reported, Stated
-	// those of which the endpoint's signature vouches for the output.
+	// Ended counts steps that ran, and those that were lost with output; Stated
+	// those of which the endpoint's signature vouches for the output. Of a stream
+	// with gaps it vouches for the length alone.
 	Ended  int `json:"ended"`
 	Stated int `json:"stated"`
 	// Wrong counts problems; Problems has the first of them.

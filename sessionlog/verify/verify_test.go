@@ -99,8 +99,18 @@ func TestFork(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := check(t, b.path, verify.Options{Against: kept.Checkpoint})
+	if err != nil || r.Wrong != 1 || !strings.Contains(r.Problems[0].What, "the kept checkpoint is of") {
+		t.Errorf("a checkpoint of another record: %+v, %v", r, err)
+	}
+	signer, _, _ := newKey(t)
+	other := sessionlog.Checkpoint{Origin: sessionlog.Origin(signer.Name(), kept.Session), Size: 5, Root: sessionlog.LeafHash([]byte("other"))}
+	signed, err := other.Sign(signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err = check(t, a.path, verify.Options{Against: signed})
 	if err != nil || r.Wrong != 1 || !strings.Contains(r.Problems[0].What, "are not those of the kept checkpoint") {
-		t.Errorf("%+v, %v", r, err)
+		t.Errorf("another history: %+v, %v", r, err)
 	}
 	r, err = check(t, a.path, verify.Options{Trust: b.relay})
 	if err != nil || r.Wrong == 0 || r.Signed != 0 {
@@ -196,4 +206,23 @@ func damage(rng *rand.Rand, b []byte) []byte {
 		b[rng.IntN(len(b))] ^= 1 << rng.IntN(8)
 	}
 	return b
+}
+
+// What nobody signed is never called whole, however it is made.
+func TestForged(t *testing.T) {
+	m := makeRecord(t, 3)
+	for name, c := range map[string]struct{ statements, says string }{
+		"nothing signed":  {"DELETE FROM checkpoint; DELETE FROM event WHERE seq = (SELECT max(seq) FROM event)", "nothing in the record is signed"},
+		"name of session": {"UPDATE event SET leaf = replace(leaf, '\"session\":\"', '\"session\":\"x\\nwhole and unchanged') WHERE seq = 1", "is no ID"},
+	} {
+		path := m.copyTo(t, t.TempDir())
+		sql(t, path, c.statements)
+		r, err := check(t, path, verify.Options{Trust: m.relay})
+		if err != nil || !slices.ContainsFunc(r.Problems, func(p verify.Problem) bool { return strings.Contains(p.String(), c.says) }) {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+	if r, err := check(t, m.path, verify.Options{Trust: m.relay, Session: sessionlog.NewSessionID()}); err != nil || r.Wrong == 0 {
+		t.Errorf("a record of another session: %+v, %v", r, err)
+	}
 }
