@@ -145,7 +145,8 @@ func content(t *testing.T, path string) (string, error) {
 }
 
 // TestDamage: of random damage to a file, that which changes what it says is
-// found, every time. CAISEY_LONG makes it 10,000 damages instead of 1,500.
+// found, every time. CAISEY_LONG makes it 10,000 damages instead of 1,500, -short
+// 200.
 func TestDamage(t *testing.T) {
 	m := makeRecord(t, 60)
 	good, err := os.ReadFile(m.path)
@@ -158,8 +159,11 @@ func TestDamage(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), filepath.Base(m.path))
 	n := 1500
-	if os.Getenv("CAISEY_LONG") != "" {
+	switch {
+	case os.Getenv("CAISEY_LONG") != "":
 		n = 10_000
+	case testing.Short():
+		n = 200
 	}
 	var refused, found, harmless int
 	for seed := range n {

@@ -89,7 +89,7 @@ func TestCloseKeepsAll(t *testing.T) {
 
 // After a cut every change fails, and what was synced is there for every seed.
 func TestCutKeepsWhatWasSynced(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range seeds(20) {
 		f, mount, backing := mounted(t)
 		path := filepath.Join(mount, "x")
 		must(t, os.WriteFile(path, []byte("synced"), 0o600))
@@ -120,7 +120,7 @@ func TestCutKeepsWhatWasSynced(t *testing.T) {
 func outcomes(t *testing.T, name string, before, after func(mount string)) map[string]int {
 	t.Helper()
 	got := map[string]int{}
-	for seed := range uint64(60) {
+	for seed := range seeds(60) {
 		f, mount, backing := mounted(t)
 		before(mount)
 		after(mount)
@@ -308,4 +308,13 @@ func TestCloseFreesTheMountPoint(t *testing.T) {
 		t.Error("still mounted")
 	}
 	_ = file.Close() // there is nobody left to tell
+}
+
+// seeds returns how many seeds a test that mounts for each tries; -short is for
+// the race detector, under which a mount takes a second and more.
+func seeds(n uint64) uint64 {
+	if testing.Short() {
+		return n / 6
+	}
+	return n
 }
