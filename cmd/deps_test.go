@@ -54,7 +54,7 @@ var rows = map[string]row{
 
 	"relay/console": {why: "every door talks to this interface, so it knows no door and no relay"},
 	"relay/wire":    {only: true, why: "the agent imports it, and what crosses the wire is decided by the wire alone"},
-	"relay":         {may: []string{"relay/console", "relay/fleet", "sessionlog/search", "sessionlog/statement"}, why: "live sessions know neither transports nor doors: those come and go"},
+	"relay":         {may: []string{"relay/console", "relay/fleet", "sessionlog/search", "sessionlog/verify"}, why: "live sessions know neither transports nor doors: those come and go"},
 	"relay/fleet":   {may: []string{"relay/console"}, why: "the catalogue is a fold over a log; roles are named by the console"},
 	"relay/quicrelay": {
 		may: []string{"relay", "relay/console", "relay/wire", "relay/fleet"},

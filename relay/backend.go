@@ -61,16 +61,9 @@ func (b *backend) Directory(context.Context) (console.Roster, error) {
 
 // Watch implements console.Backend.
 func (b *backend) Watch(ctx context.Context, id sessionlog.SessionID, from sessionlog.Seq) (console.Feed, error) {
-	sum, live, err := b.find(id)
+	rec, live, err := b.look(ctx, id)
 	if err != nil {
 		return nil, err
-	}
-	if err := b.view(ctx, sum, live); err != nil {
-		return nil, err
-	}
-	rec, err := b.relay.shelf.get(ctx, sum.Client, id)
-	if err != nil {
-		return nil, b.relay.failure("open the record of session "+string(id), err)
 	}
 	release := rec.release
 	if live != nil {
@@ -78,6 +71,24 @@ func (b *backend) Watch(ctx context.Context, id sessionlog.SessionID, from sessi
 		release = func() { leave(); rec.release() }
 	}
 	return newFeed(rec, from, release), nil
+}
+
+// look opens the record of a session that the person may see, for them to look at,
+// and returns the session's live half if it has one. The record is released by
+// the caller.
+func (b *backend) look(ctx context.Context, id sessionlog.SessionID) (*record, *session, error) {
+	sum, live, err := b.find(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := b.view(ctx, sum, live); err != nil {
+		return nil, nil, err
+	}
+	rec, err := b.relay.shelf.get(ctx, sum.Client, id)
+	if err != nil {
+		return nil, nil, b.relay.failure("open the record of session "+string(id), err)
+	}
+	return rec, live, nil
 }
 
 // view records that the person looks at a session, once for each console, unless
@@ -104,16 +115,9 @@ func (b *backend) view(ctx context.Context, s console.Session, live *session) er
 
 // Record implements console.Backend.
 func (b *backend) Record(ctx context.Context, id sessionlog.SessionID) (io.ReadCloser, error) {
-	sum, live, err := b.find(id)
+	rec, _, err := b.look(ctx, id)
 	if err != nil {
 		return nil, err
-	}
-	if err := b.view(ctx, sum, live); err != nil {
-		return nil, err
-	}
-	rec, err := b.relay.shelf.get(ctx, sum.Client, id)
-	if err != nil {
-		return nil, b.relay.failure("open the record of session "+string(id), err)
 	}
 	defer rec.release()
 	file, ok := rec.Log.(copier)

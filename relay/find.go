@@ -73,9 +73,12 @@ const indexBatch = 4096
 // catchUp reads a record from where the index stands to its head.
 func (x *indexer) catchUp(s console.Session) error {
 	ctx := x.relay.ctx
-	at, err := x.index.Position(s.ID)
-	if err != nil {
-		return err
+	at, known := x.read[s.ID]
+	if !known {
+		var err error
+		if at, err = x.index.Position(s.ID); err != nil {
+			return err
+		}
 	}
 	rec, err := x.relay.shelf.get(ctx, s.Client, s.ID)
 	if err != nil {

@@ -2,12 +2,11 @@ package relay
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"time"
 
 	"github.com/caisey/caisey/sessionlog"
-	"github.com/caisey/caisey/sessionlog/statement"
+	"github.com/caisey/caisey/sessionlog/verify"
 )
 
 const (
@@ -112,34 +111,10 @@ func (st *step) verify(e sessionlog.Ended) error {
 	if e.Statement == "" {
 		return nil
 	}
-	s := statement.Statement{
-		Step: string(st.id), Command: st.req.Command, Exit: e.Exit, Signal: e.Signal,
-		Stdout: statement.None, Stderr: statement.None,
-	}
-	for _, t := range e.Streams {
-		out := &s.Stdout
-		if t.Stream == sessionlog.Stderr.String() {
-			out = &s.Stderr
-		}
-		var err error
-		if *out, err = outputOf(t); err != nil {
-			return err
-		}
-	}
-	if err := s.Verify(st.session.info.AgentKey, e.Statement); err != nil {
+	if err := verify.Statement(st.session.info.AgentKey, st.id, st.req.Command, e); err != nil {
 		st.session.relay.cfg.Log.Warn("end of a step refused: its statement is not the endpoint's",
 			"step", st.id, "endpoint", st.session.info.Endpoint, "err", err)
 		return fmt.Errorf("check statement of agent: %w", err)
 	}
 	return nil
-}
-
-func outputOf(t sessionlog.StreamTotal) (statement.Output, error) {
-	out := statement.Output{Bytes: t.Bytes}
-	sum, err := hex.DecodeString(t.SHA256)
-	if err != nil || len(sum) != len(out.SHA256) {
-		return out, fmt.Errorf("check statement of agent: %q is no SHA-256", t.SHA256)
-	}
-	copy(out.SHA256[:], sum)
-	return out, nil
 }

@@ -35,8 +35,7 @@ type proof struct {
 
 	was struct { // at mark
 		tree   sessionlog.Tree
-		hashes int
-		kept   []byte // what a checkpoint would have forgotten
+		hashes []byte
 		signed time.Time
 	}
 }
@@ -112,11 +111,11 @@ func (p *proof) add(leaves []byte, ends []int) {
 
 // mark remembers the state to which rollback returns.
 func (p *proof) mark() {
-	p.was.tree, p.was.hashes, p.was.kept, p.was.signed = p.tree, len(p.hashes), p.hashes, p.signed
+	p.was.tree, p.was.hashes, p.was.signed = p.tree, p.hashes, p.signed
 }
 
 func (p *proof) rollback() {
-	p.tree, p.hashes, p.signed = p.was.tree, p.was.kept[:p.was.hashes], p.was.signed
+	p.tree, p.hashes, p.signed = p.was.tree, p.was.hashes, p.was.signed
 	p.arm()
 }
 

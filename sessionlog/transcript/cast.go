@@ -107,7 +107,7 @@ func (c *Cast) begin(ev sessionlog.Event) error {
 	if ev.Kind == sessionlog.SessionOpened {
 		_ = ev.Decode(&c.opened) // what cannot be read is left out
 	}
-	c.text.session(c.opened)
+	c.text.name = endpoint(c.opened)
 	h := castHeader{Version: c.version, IdleLimit: castIdle, Title: c.text.name}
 	if c.opened.Technician != "" {
 		h.Title += ": session of " + vt.Plain(c.opened.Technician)

@@ -50,8 +50,8 @@ const (
 // side stands interleaved, so a step may have several parts. It holds what it
 // knows of the steps that have not ended, and no output but a bounded piece.
 type page struct {
+	sheet
 	form   form
-	w      io.Writer
 	loc    *time.Location
 	begun  bool
 	sealed bool
@@ -60,14 +60,13 @@ type page struct {
 	from   sessionlog.Opened
 	name   string // of the endpoint, "client/name"
 	steps  map[sessionlog.StepID]*step
-	count  int   // of steps
-	open   *step // the step of the newest part; nil if that has ended
-	buf    []byte
+	count  int    // of steps
+	open   *step  // the step of the newest part; nil if that has ended
 	raw    []byte // scratch for output
 }
 
 func newPage(w io.Writer, opts Options) page {
-	return page{w: w, loc: cmp.Or(opts.Location, time.UTC), from: opts.Opened, steps: map[sessionlog.StepID]*step{}}
+	return page{sheet: sheet{w: w}, loc: cmp.Or(opts.Location, time.UTC), from: opts.Opened, steps: map[sessionlog.StepID]*step{}}
 }
 
 // Print renders the next event. Kinds it does not know it passes over.
@@ -115,19 +114,8 @@ func (p *page) begin() {
 		return
 	}
 	p.begun = true
-	if p.name = vt.Plain(p.from.Name); p.from.Client != "" {
-		p.name = vt.Plain(p.from.Client + "/" + p.from.Name)
-	}
+	p.name = endpoint(p.from)
 	p.form.begin(p.from)
-}
-
-func (p *page) write() error {
-	if len(p.buf) == 0 {
-		return nil
-	}
-	_, err := p.w.Write(p.buf)
-	p.buf = p.buf[:0]
-	return err
 }
 
 func (p *page) add(parts ...string) {

@@ -34,7 +34,7 @@ func Text(ctx context.Context, w io.Writer, r sessionlog.Reader, opts Options) e
 // ran side by side stands interleaved, and a step's line is repeated where its
 // output goes on. Output appears as soon as it is printed, whole line or not.
 type Printer struct {
-	w     io.Writer
+	sheet
 	opts  Options
 	width int    // where lines of output are wrapped; if 0, nowhere
 	col   int    // cells of the row so far, where lines are wrapped
@@ -44,7 +44,6 @@ type Printer struct {
 	at    sessionlog.Stream
 	mid   bool // the last byte written was not a line's end
 	day   string
-	buf   []byte // what Print writes at its end
 	raw   []byte // scratch for output
 }
 
@@ -62,15 +61,9 @@ func NewPrinter(w io.Writer, opts Options) *Printer {
 	if opts.Location == nil {
 		opts.Location = time.UTC
 	}
-	p := &Printer{w: w, opts: opts, steps: map[sessionlog.StepID]*step{}}
-	p.session(opts.Opened)
+	p := &Printer{sheet: sheet{w: w}, opts: opts, steps: map[sessionlog.StepID]*step{}}
+	p.name = endpoint(opts.Opened)
 	return p
-}
-
-func (p *Printer) session(o sessionlog.Opened) {
-	if p.name = vt.Plain(o.Name); o.Client != "" {
-		p.name = vt.Plain(o.Client + "/" + o.Name)
-	}
 }
 
 // Print renders the next event. Kinds it does not know it passes over.
@@ -102,21 +95,12 @@ func (p *Printer) Flush() error {
 	return p.write()
 }
 
-func (p *Printer) write() error {
-	if len(p.buf) == 0 {
-		return nil
-	}
-	_, err := p.w.Write(p.buf)
-	p.buf = p.buf[:0]
-	return err
-}
-
 func (p *Printer) opened(ev sessionlog.Event) {
 	var b sessionlog.Opened
 	if ev.Decode(&b) != nil {
 		return
 	}
-	p.session(b)
+	p.name = endpoint(b)
 	p.line(ev.Time, "", "session "+vt.Plain(string(b.Session))+" of "+vt.Plain(b.Technician)+" on "+p.name)
 }
 

@@ -6,7 +6,6 @@ import (
 	"hash"
 
 	"github.com/caisey/caisey/sessionlog"
-	"github.com/caisey/caisey/sessionlog/statement"
 )
 
 // steps holds what is recorded of each step against what its endpoint stated.
@@ -130,28 +129,18 @@ func (s *steps) end(ev sessionlog.Event) {
 		return
 	}
 	s.report.Ended++
-	said := statement.Statement{
-		Step: string(ev.Step), Command: st.command, Exit: ended.Exit, Signal: ended.Signal,
-		Stdout: statement.None, Stderr: statement.None,
-	}
 	if !s.mentioned(ev, st, ended.Streams) {
 		return
 	}
 	for _, total := range ended.Streams {
-		out, ok := s.total(ev, st, total)
-		if !ok {
+		if !s.total(ev, st, total) {
 			return
-		}
-		if total.Stream == sessionlog.Stdout.String() {
-			said.Stdout = out
-		} else {
-			said.Stderr = out
 		}
 	}
 	if ended.Statement == "" {
 		return
 	}
-	if err := said.Verify(s.agentKey, ended.Statement); err != nil {
+	if err := Statement(s.agentKey, ev.Step, st.command, ended); err != nil {
 		s.report.wrong(ev.Seq, "statement of step %s: %v", ev.Step, err)
 		return
 	}
@@ -178,13 +167,12 @@ func (s *steps) mentioned(ev sessionlog.Event, st *step, totals []sessionlog.Str
 	return true
 }
 
-// total holds one stream against its total.
-func (s *steps) total(ev sessionlog.Event, st *step, total sessionlog.StreamTotal) (out statement.Output, ok bool) {
+// total holds one stream against its total, and reports whether they agree.
+func (s *steps) total(ev sessionlog.Event, st *step, total sessionlog.StreamTotal) bool {
 	name, err := sessionlog.ParseStream(total.Stream)
-	sum, herr := hex.DecodeString(total.SHA256)
-	if err != nil || herr != nil || len(sum) != sha256.Size {
+	if _, serr := sumOf(total); err != nil || serr != nil {
 		s.report.wrong(ev.Seq, "it states no hash of any output")
-		return out, false
+		return false
 	}
 	have := st.streams[name]
 	if have == nil {
@@ -192,13 +180,13 @@ func (s *steps) total(ev sessionlog.Event, st *step, total sessionlog.StreamTota
 	}
 	if have.end != total.Bytes {
 		s.report.wrong(ev.Seq, "step %s sent %d bytes of %s, the record accounts for %d", ev.Step, total.Bytes, name, have.end)
-		return out, false
+		return false
 	}
 	if have.left == 0 && hex.EncodeToString(have.sum.Sum(nil)) != total.SHA256 {
 		s.report.wrong(ev.Seq, "step %s sent other %s than is recorded", ev.Step, name)
-		return out, false
+		return false
 	}
-	return statement.Output{Bytes: total.Bytes, SHA256: [sha256.Size]byte(sum)}, true
+	return true
 }
 
 // finish looks at what has no end.
