@@ -3,6 +3,8 @@ package sqlitefile
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/mod/sumdb/note"
@@ -63,11 +65,42 @@ func fillAndFree(t *testing.T, signer note.Signer, kib int) {
 		t.Errorf("%d events, want %d", n, full.Seq+3)
 	}
 	wantSealedFile(t, f.path)
+	wantSigned(t, f.path)
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if n := count(t, reopen(t, d, f.path)); n != int(full.Seq)+3 {
 		t.Errorf("%d events after the next open, want %d", n, full.Seq+3)
+	}
+}
+
+// wantSigned fails unless each checkpoint is of the events that the file has, and
+// the last of all of them.
+func wantSigned(t *testing.T, path string) {
+	t.Helper()
+	r, err := OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	marks, err := r.Marks(t.Context(), 0, 1000)
+	if err != nil || len(marks) == 0 || marks[len(marks)-1].Size != r.Head().Seq {
+		t.Fatalf("%d checkpoints, %v", len(marks), err)
+	}
+	var tree sessionlog.Tree
+	for tree.Size() < r.Head().Seq {
+		rows, err := r.Rows(t.Context(), tree.Size()+1, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tree.Add(sessionlog.LeafHash(rows[0].Leaf))
+		if m := marks[0]; m.Size == tree.Size() {
+			cp := sessionlog.Checkpoint{Origin: sessionlog.Origin("relay.example", sessionlog.SessionID(strings.TrimSuffix(filepath.Base(path), Ext))), Size: m.Size, Root: tree.Root()}
+			if !strings.HasPrefix(m.Note, cp.Text()) {
+				t.Errorf("checkpoint at %d is of other events", m.Size)
+			}
+			marks = marks[1:]
+		}
 	}
 }
 
