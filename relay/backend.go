@@ -61,6 +61,15 @@ func (b *backend) Directory(context.Context) (console.Roster, error) {
 
 // Watch implements console.Backend.
 func (b *backend) Watch(ctx context.Context, id sessionlog.SessionID, from sessionlog.Seq) (console.Feed, error) {
+	r, err := b.Look(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return console.Follow(r, from), nil
+}
+
+// Look implements console.Backend.
+func (b *backend) Look(ctx context.Context, id sessionlog.SessionID) (console.Reader, error) {
 	rec, live, err := b.look(ctx, id)
 	if err != nil {
 		return nil, err
@@ -70,7 +79,19 @@ func (b *backend) Watch(ctx context.Context, id sessionlog.SessionID, from sessi
 		leave := live.view(b.self.Name)
 		release = func() { leave(); rec.release() }
 	}
-	return newFeed(rec, from, release), nil
+	return &reader{rec, sync.OnceFunc(release)}, nil
+}
+
+// A reader is one person's look into a record.
+type reader struct {
+	sessionlog.Reader
+	release func()
+}
+
+// Close implements console.Reader.
+func (r *reader) Close() error {
+	r.release()
+	return nil
 }
 
 // look opens the record of a session that the person may see, for them to look at,

@@ -121,7 +121,7 @@ func (r *roster) Next(ctx context.Context) (console.Changes, error) {
 		select {
 		case <-changed:
 		case <-r.done:
-			return console.Changes{}, errClosed
+			return console.Changes{}, console.ErrClosed
 		case <-ctx.Done():
 			return console.Changes{}, context.Cause(ctx)
 		}

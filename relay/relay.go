@@ -310,7 +310,7 @@ func (r *Relay) loadOne(ctx context.Context, name RecordName) error {
 func fold(ctx context.Context, rec sessionlog.Reader) (*sessionlog.State, error) {
 	st := &sessionlog.State{}
 	for head := rec.Head().Seq; st.Head < head; {
-		evs, err := rec.Outline(ctx, st.Head+1, feedEvents)
+		evs, err := rec.Outline(ctx, st.Head+1, readEvents)
 		if err != nil {
 			return nil, err
 		}

@@ -310,6 +310,9 @@ func (st *step) total(stream sessionlog.Stream) *total {
 	return t
 }
 
+// readEvents is how many events the relay reads of a record at once.
+const readEvents = 1024
+
 // recount takes the totals from the record.
 func (st *step) recount(ctx context.Context) error {
 	st.totals, st.started, st.kept = map[sessionlog.Stream]*total{}, false, 0
@@ -318,7 +321,7 @@ func (st *step) recount(ctx context.Context) error {
 		return err
 	}
 	for from := head.Seq - 1; ; {
-		evs, err := st.session.rec.Read(ctx, from, feedEvents)
+		evs, err := st.session.rec.Read(ctx, from, readEvents)
 		if err != nil {
 			st.totals = nil
 			return fmt.Errorf("recount output: %w", err)

@@ -91,11 +91,19 @@ func (w *world) change(i int, fn func(ep *console.Endpoint)) {
 }
 
 func (w *world) Watch(ctx context.Context, id sessionlog.SessionID, from sessionlog.Seq) (console.Feed, error) {
+	r, err := w.Look(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return console.Follow(r, from), nil
+}
+
+func (w *world) Look(ctx context.Context, id sessionlog.SessionID) (console.Reader, error) {
 	s := w.session(id)
 	if s == nil {
 		return nil, console.Errorf(console.CodeNotFound, "", "there is no session %s", id)
 	}
-	return replay.New(s.log).Watch(ctx, id, from)
+	return replay.New(s.log).Look(ctx, id)
 }
 
 func (w *world) session(id sessionlog.SessionID) *memorySession {

@@ -24,6 +24,9 @@ type Backend interface {
 	// Watch follows the events of a session, beginning with from (1 is the
 	// first). It serves live and sealed sessions alike.
 	Watch(ctx context.Context, id sessionlog.SessionID, from sessionlog.Seq) (Feed, error)
+	// Look opens the record of a session to be read anywhere in it: what replays
+	// and what seeks. Like Watch, it serves live and sealed sessions alike.
+	Look(ctx context.Context, id sessionlog.SessionID) (Reader, error)
 	// Do asks for something to happen. It returns once the asking is on disk,
 	// not once the thing is done: that is told by the session's events.
 	Do(ctx context.Context, in Intent) (Receipt, error)
@@ -52,6 +55,13 @@ type Feed interface {
 	// session it returns io.EOF.
 	Next(ctx context.Context) ([]sessionlog.Event, error)
 	// Close releases the feed; a Next that waits returns an error.
+	Close() error
+}
+
+// A Reader reads one record anywhere. Its methods may be called concurrently.
+type Reader interface {
+	sessionlog.Reader
+	// Close releases the record. Nothing is called after it.
 	Close() error
 }
 

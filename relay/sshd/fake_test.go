@@ -106,6 +106,10 @@ func (*oneEndpoint) Close() error { return nil }
 
 func (b *backend) Directory(context.Context) (console.Roster, error) { return new(oneEndpoint), nil }
 
+func (b *backend) Look(context.Context, sessionlog.SessionID) (console.Reader, error) {
+	return nil, console.Errorf(console.CodeFailed, "", "no records here")
+}
+
 func (b *backend) Find(context.Context, console.TextQuery) (console.Found, error) {
 	return console.Found{}, console.Errorf(console.CodeFailed, "", "no index here")
 }

@@ -145,6 +145,10 @@ func (w *world) Watch(_ context.Context, id sessionlog.SessionID, from sessionlo
 	return &feed{w: w, rec: w.records[id], next: int(from) - 1}, nil
 }
 
+func (w *world) Look(context.Context, sessionlog.SessionID) (console.Reader, error) {
+	return nil, console.Errorf(console.CodeFailed, "", "no records here")
+}
+
 func (w *world) Find(context.Context, console.TextQuery) (console.Found, error) {
 	return console.Found{}, console.Errorf(console.CodeFailed, "", "no index here")
 }

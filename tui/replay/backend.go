@@ -2,7 +2,6 @@ package replay
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -43,6 +42,15 @@ func (b *backend) Directory(ctx context.Context) (console.Roster, error) {
 
 // Watch serves the record's events from from on.
 func (b *backend) Watch(ctx context.Context, id sessionlog.SessionID, from sessionlog.Seq) (console.Feed, error) {
+	r, err := b.Look(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return console.Follow(r, from), nil
+}
+
+// Look implements console.Backend.
+func (b *backend) Look(ctx context.Context, id sessionlog.SessionID) (console.Reader, error) {
 	s, err := b.session(ctx)
 	if err != nil {
 		return nil, err
@@ -50,10 +58,13 @@ func (b *backend) Watch(ctx context.Context, id sessionlog.SessionID, from sessi
 	if id != s.ID {
 		return nil, console.Errorf(console.CodeNotFound, "", "there is no session %.40s in this file", id)
 	}
-	feed := &feed{record: b.record, next: max(from, 1)}
-	feed.ctx, feed.stop = context.WithCancelCause(context.Background())
-	return feed, nil
+	return reader{b.record}, nil
 }
+
+// A reader leaves the record open: it belongs to whoever made the Backend.
+type reader struct{ sessionlog.Reader }
+
+func (reader) Close() error { return nil }
 
 // Do refuses: a record is only looked at.
 func (b *backend) Do(context.Context, console.Intent) (console.Receipt, error) {
@@ -130,7 +141,7 @@ func (r *roster) Next(ctx context.Context) (console.Changes, error) {
 	}
 	select {
 	case <-r.done:
-		return console.Changes{}, errClosed
+		return console.Changes{}, console.ErrClosed
 	case <-ctx.Done():
 		return console.Changes{}, context.Cause(ctx)
 	}
@@ -138,45 +149,5 @@ func (r *roster) Next(ctx context.Context) (console.Changes, error) {
 
 func (r *roster) Close() error {
 	r.once.Do(func() { close(r.done) })
-	return nil
-}
-
-var errClosed = errors.New("feed is closed")
-
-// A feed reads the record and follows it to its seal.
-type feed struct {
-	record sessionlog.Reader
-	next   sessionlog.Seq
-	ctx    context.Context // ends when the feed is closed
-	stop   context.CancelCauseFunc
-}
-
-func (f *feed) Next(ctx context.Context) ([]sessionlog.Event, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(f.ctx, func() { cancel(errClosed) })()
-	for {
-		evs, err := f.record.Read(ctx, f.next, batch)
-		switch {
-		case context.Cause(ctx) != nil:
-			return nil, context.Cause(ctx)
-		case err != nil:
-			return nil, fmt.Errorf("read record: %w", err)
-		case len(evs) > 0:
-			f.next = evs[len(evs)-1].Seq + 1
-			return evs, nil
-		}
-		head := f.record.Head()
-		if head.Sealed && f.next > head.Seq {
-			return nil, io.EOF
-		}
-		if _, err := f.record.Wait(ctx, f.next-1); err != nil {
-			return nil, err
-		}
-	}
-}
-
-func (f *feed) Close() error {
-	f.stop(errClosed)
 	return nil
 }

@@ -109,7 +109,7 @@ func TestFeedFollowsAndCloses(t *testing.T) {
 		go next()
 		synctest.Wait()
 		feed.Close()
-		if err := <-got; !errors.Is(err, errClosed) {
+		if err := <-got; !errors.Is(err, console.ErrClosed) {
 			t.Errorf("closed: %v", err)
 		}
 	})

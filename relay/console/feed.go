@@ -1,44 +1,42 @@
-package relay
+package console
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/caisey/caisey/sessionlog"
 )
 
-var errClosed = errors.New("closed by its reader")
+// ErrClosed says that a Feed or a Roster was closed by whoever reads it.
+var ErrClosed = errors.New("closed by its reader")
 
 // feedEvents is the most events that one Next returns.
 const feedEvents = 1024
 
-// A feed is one viewer's place in a record.
+// A feed is a place in a record.
 type feed struct {
-	reader sessionlog.Reader
+	reader Reader
 	ctx    context.Context // ends when the feed is closed
-	close  func()
+	cancel context.CancelCauseFunc
 
 	// Owned by the goroutine that calls Next.
 	next sessionlog.Seq
 }
 
-// newFeed returns a feed from seq on; release is called once, when it is closed.
-func newFeed(reader sessionlog.Reader, from sessionlog.Seq, release func()) *feed {
+// Follow returns a Feed of the events of r, beginning with from. The Feed closes r
+// when it is closed.
+func Follow(r Reader, from sessionlog.Seq) Feed {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	return &feed{
-		reader: reader, ctx: ctx, next: max(from, 1),
-		close: sync.OnceFunc(func() { cancel(errClosed); release() }),
-	}
+	return &feed{reader: r, ctx: ctx, cancel: cancel, next: max(from, 1)}
 }
 
-// Next implements console.Feed.
+// Next implements Feed.
 func (f *feed) Next(ctx context.Context) ([]sessionlog.Event, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(f.ctx, func() { cancel(errClosed) })()
+	defer context.AfterFunc(f.ctx, func() { cancel(ErrClosed) })()
 	for {
 		evs, err := f.reader.Read(ctx, f.next, feedEvents)
 		if err != nil {
@@ -58,8 +56,8 @@ func (f *feed) Next(ctx context.Context) ([]sessionlog.Event, error) {
 	}
 }
 
-// Close implements console.Feed.
+// Close implements Feed.
 func (f *feed) Close() error {
-	f.close()
-	return nil
+	f.cancel(ErrClosed)
+	return f.reader.Close()
 }
