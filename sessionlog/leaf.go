@@ -150,7 +150,7 @@ func appendOutput(b []byte, c *Chunk) []byte {
 	b = appendString(append(b, `{"stream":`...), c.Stream.String())
 	b = strconv.AppendInt(append(b, `,"offset":`...), c.Offset, 10)
 	b = strconv.AppendInt(append(b, `,"length":`...), int64(len(c.Data)), 10)
-	sum, lines := commitment(c)
+	sum, lines := Commitment(c)
 	b = strconv.AppendInt(append(b, `,"lines":`...), lines, 10)
 	b = hex.AppendEncode(append(b, `,"commit":"`...), sum[:])
 	return append(b, `"}`...)
@@ -166,7 +166,7 @@ func VerifyChunk(ev Event) error {
 	if !ok {
 		return fmt.Errorf("event %d has no commitment to its output", ev.Seq)
 	}
-	sum, lines := commitment(ev.Chunk)
+	sum, lines := Commitment(ev.Chunk)
 	if o.stream != ev.Chunk.Stream || o.offset != ev.Chunk.Offset || o.length != int64(len(ev.Chunk.Data)) ||
 		o.lines != lines || o.commit != hex.EncodeToString(sum[:]) {
 		return fmt.Errorf("output at event %d is not what was recorded", ev.Seq)

@@ -38,7 +38,7 @@ func byJSON(t interface{ Fatal(...any) }, ev Event) []byte {
 		l.AgentTime = ev.AgentTime.UTC()
 	}
 	if c := ev.Chunk; c != nil {
-		sum, lines := commitment(c)
+		sum, lines := Commitment(c)
 		var err error
 		if l.Body, err = json.Marshal(jsonOutput{c.Stream.String(), c.Offset, len(c.Data), lines, hex.EncodeToString(sum[:])}); err != nil {
 			t.Fatal(err)

@@ -75,9 +75,9 @@ func LineCommitment(salt [SaltSize]byte, line []byte) (sum Hash) {
 	return sum
 }
 
-// commitment returns SHA-256(linesDomain || the commitments of all lines), and
+// Commitment returns SHA-256(linesDomain || the commitments of all lines), and
 // how many lines there are.
-func commitment(c *Chunk) (sum Hash, lines int64) {
+func Commitment(c *Chunk) (sum Hash, lines int64) {
 	salts := NewLineSalts(c.Salt)
 	all := append(make([]byte, 0, 8*HashSize), linesDomain...)
 	for rest := c.Data; len(rest) > 0; lines++ {

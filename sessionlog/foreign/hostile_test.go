@@ -105,6 +105,7 @@ func TestMad(t *testing.T) {
 	for kind, of := range map[string]string{
 		"silent": "no answer within 300ms", "babble": "what it said was no answer",
 		"deaf": "exit status 3", "flood": "an answer of more than 64 MiB",
+		"boast": "an answer of more than 64 MiB",
 	} {
 		t.Run(kind, func(t *testing.T) {
 			patience := time.Minute

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/rpc"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,6 +37,14 @@ var children = map[string]func(path string) int{
 		return 0
 	},
 	"deaf": func(string) int { return 3 },
+	"boast": func(string) int { // says that its answer has a terabyte
+		c := newCodec(os.Stdout, os.Stdin)
+		var q rpc.Request
+		_ = errors.Join(c.ReadRequestHeader(&q), c.ReadRequestBody(nil), c.enc.Encode(rpc.Response{ServiceMethod: q.ServiceMethod, Seq: q.Seq}),
+			c.enc.Encode(preamble{Size: 1 << 40}), c.buf.Flush())
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		return 0
+	},
 	"flood": func(string) int {
 		// A gob message of 1 GiB, as its length says.
 		_, _ = os.Stdout.Write([]byte{0xfc, 0x40, 0, 0, 0})
@@ -114,10 +123,33 @@ func write(tb testing.TB, n, size int, sealed bool) string {
 	put(tb, log, evs)
 	if !sealed {
 		tb.Cleanup(func() { _ = errors.Join(log.Close(), d.Close()) })
+		awaitFile(tb, filepath.Join(dir, "acme", string(id)+sqlitefile.Ext), log.Head().Seq)
 	} else if err := errors.Join(log.Close(), d.Close()); err != nil {
 		tb.Fatal(err)
 	}
 	return filepath.Join(dir, "acme", string(id)+sqlitefile.Ext)
+}
+
+// awaitFile waits until the file of a live record has all of its events: a relay
+// keeps them in its journal first. Only another process may look.
+func awaitFile(tb testing.TB, path string, head sessionlog.Seq) {
+	tb.Helper()
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for deadline := time.Now().Add(time.Minute); ; <-look.C {
+		r, err := Open(tb.Context(), path)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		at := r.Head().Seq
+		r.Close()
+		if at == head {
+			return
+		}
+		if time.Now().After(deadline) {
+			tb.Fatalf("the file has %d events, not %d", at, head)
+		}
+	}
 }
 
 func put(tb testing.TB, log sessionlog.Log, evs []sessionlog.Event) {

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/caisey/caisey/sessionlog"
 )
@@ -35,98 +34,6 @@ type checker struct {
 	end     bool              // there is no mark after those
 
 	outlined outline
-}
-
-// An item is a row, looked at by itself.
-type item struct {
-	row  sessionlog.Row
-	hash sessionlog.Hash
-	ev   sessionlog.Event
-	err  error // why the row is no event
-}
-
-// batch is how many rows are asked for at once.
-const batch = 1024
-
-// run reads rows, looks at each, and checks them in their order: three stages,
-// as the first two take most of the time.
-func (c *checker) run(ctx context.Context) error {
-	g, gctx := errgroup.WithContext(ctx)
-	rows := make(chan []sessionlog.Row, 2)
-	items := make(chan []item, 2)
-	g.Go(func() error { defer close(rows); return c.readRows(gctx, rows) })
-	g.Go(func() error {
-		defer close(items)
-		for batch := range rows {
-			select {
-			case items <- examine(batch):
-			case <-gctx.Done():
-				return gctx.Err()
-			}
-		}
-		return nil
-	})
-	g.Go(func() error {
-		for batch := range items {
-			for i := range batch {
-				if err := c.take(gctx, &batch[i]); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	return c.finish(ctx)
-}
-
-func (c *checker) readRows(ctx context.Context, to chan<- []sessionlog.Row) error {
-	for from := sessionlog.Seq(1); ; {
-		rows, err := c.src.Rows(ctx, from, batch)
-		if err != nil || len(rows) == 0 {
-			return err
-		}
-		select {
-		case to <- rows:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		from = rows[len(rows)-1].Seq + 1
-	}
-}
-
-func examine(rows []sessionlog.Row) []item {
-	items := make([]item, len(rows))
-	for i, row := range rows {
-		it := item{row: row, hash: sessionlog.LeafHash(row.Leaf)}
-		it.ev, it.err = event(row)
-		items[i] = it
-	}
-	return items
-}
-
-// event returns the event of a row, with output that is what its leaf commits to.
-func event(row sessionlog.Row) (sessionlog.Event, error) {
-	ev, err := sessionlog.ParseLeaf(row.Leaf)
-	switch {
-	case err != nil:
-		return ev, err
-	case ev.Seq != row.Seq:
-		return ev, errors.New("it has another number in its leaf")
-	case ev.Chunk == nil && (row.Data != nil || row.Salt != nil):
-		return ev, errors.New("it has output, and is none")
-	case ev.Chunk == nil:
-		return ev, nil
-	case len(row.Salt) != sessionlog.SaltSize || row.Data == nil:
-		return ev, errors.New("its output is missing")
-	}
-	ev.Chunk.Salt, ev.Chunk.Data = row.Salt, row.Data
-	if sessionlog.VerifyChunk(ev) != nil {
-		return ev, errors.New("its output is not what was recorded")
-	}
-	return ev, nil
 }
 
 // take checks the next row.
