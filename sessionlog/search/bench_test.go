@@ -24,38 +24,57 @@ type sample struct {
 
 const rareWord = "zk-7731-quorum"
 
-// newSample makes n records like the output of services: words of a vocabulary of
-// 4,000 of which few are frequent, numbers, addresses, and times.
+// newSample makes n records.
 func newSample(n int) *sample {
-	rnd := rand.New(rand.NewPCG(1, 2))
-	vocabulary := make([]string, 4000)
-	for i := range vocabulary {
-		b := make([]byte, 3+rnd.IntN(8))
-		for j := range b {
-			b[j] = byte('a' + rnd.IntN(26))
-		}
-		vocabulary[i] = string(b)
-	}
-	copy(vocabulary, []string{"error", "connection", "refused", "by", "peer", "started", "service", "disk", "full", "timeout"})
-	zipf := rand.NewZipf(rnd, 1.2, 4, uint64(len(vocabulary)-1))
 	s := &sample{evs: map[sessionlog.SessionID]fixed{}}
+	texts := newTexts()
 	for i := range n {
 		rec := search.Record{Session: sessionlog.NewSessionID(), Client: fmt.Sprint("client", i%20), Endpoint: "db01", Technician: "ana"}
-		buf := make([]byte, 0, 1<<20+256)
-		for len(buf) < 1<<20 {
-			buf = fmt.Appendf(buf, "2026-03-01T12:%02d:%02d node-%d[%d]: 10.0.%d.%d ", rnd.IntN(60), rnd.IntN(60), rnd.IntN(200), rnd.IntN(30000), rnd.IntN(256), rnd.IntN(256))
-			for range 4 + rnd.IntN(8) {
-				buf = append(append(buf, vocabulary[zipf.Uint64()]...), ' ')
-			}
-			if i == n/3 && len(buf) > 1<<19 && !bytes.Contains(buf, []byte(rareWord)) {
-				buf = append(buf, rareWord...)
-			}
-			buf = append(buf, '\n')
-		}
+		buf := texts.next(i == n/3)
 		s.recs, s.text = append(s.recs, rec), append(s.text, buf)
 		s.evs[rec.Session] = events(buf, start.Add(time.Duration(i)*time.Minute))
 	}
 	return s
+}
+
+// texts makes the output of services: words of a vocabulary of 4,000 of which few
+// are frequent, numbers, addresses, and times.
+type texts struct {
+	rnd        *rand.Rand
+	vocabulary []string
+	zipf       *rand.Zipf
+}
+
+func newTexts() *texts {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	t := &texts{rnd: rnd, vocabulary: make([]string, 4000)}
+	for i := range t.vocabulary {
+		b := make([]byte, 3+rnd.IntN(8))
+		for j := range b {
+			b[j] = byte('a' + rnd.IntN(26))
+		}
+		t.vocabulary[i] = string(b)
+	}
+	copy(t.vocabulary, []string{"error", "connection", "refused", "by", "peer", "started", "service", "disk", "full", "timeout"})
+	t.zipf = rand.NewZipf(rnd, 1.2, 4, uint64(len(t.vocabulary)-1))
+	return t
+}
+
+// next returns another MiB; rare puts rareWord into it, once.
+func (t *texts) next(rare bool) []byte {
+	rnd := t.rnd
+	buf := make([]byte, 0, 1<<20+256)
+	for len(buf) < 1<<20 {
+		buf = fmt.Appendf(buf, "2026-03-01T12:%02d:%02d node-%d[%d]: 10.0.%d.%d ", rnd.IntN(60), rnd.IntN(60), rnd.IntN(200), rnd.IntN(30000), rnd.IntN(256), rnd.IntN(256))
+		for range 4 + rnd.IntN(8) {
+			buf = append(append(buf, t.vocabulary[t.zipf.Uint64()]...), ' ')
+		}
+		if rare && len(buf) > 300<<10 {
+			buf, rare = append(buf, rareWord...), false
+		}
+		buf = append(buf, '\n')
+	}
+	return buf
 }
 
 // events prints text as 20 steps, in chunks of 4 KiB.
@@ -126,10 +145,23 @@ func BenchmarkFind(b *testing.B) {
 		b.ReportMetric(float64(st.Size())/1e6/float64(n), "MB/record")
 		b.ReportMetric(0, "ns/op")
 	})
+	for _, q := range queries() {
+		b.Run(q.name, func(b *testing.B) { s.find(b, x, q.Query) })
+	}
+}
+
+// A query is one kind of search.
+type query struct {
+	name string
+	search.Query
+}
+
+func queries() []query {
 	clients := make([]string, 20)
 	for i := range clients {
 		clients[i] = fmt.Sprint("client", i)
 	}
+	var all []query
 	for _, q := range []struct{ name, text string }{
 		{"rare", rareWord},
 		{"common", "error"},
@@ -138,41 +170,67 @@ func BenchmarkFind(b *testing.B) {
 		{"long-phrase", "error connection refused by"},
 		{"absent", "dc-02-nowhere"},
 	} {
-		b.Run(q.name, func(b *testing.B) { s.find(b, x, search.Query{Text: q.text, Clients: clients}) })
+		all = append(all, query{q.name, search.Query{Text: q.text, Clients: clients}})
 	}
-	b.Run("one-client", func(b *testing.B) { s.find(b, x, search.Query{Text: "error", Clients: clients[:1]}) })
+	return append(all, query{"one-client", search.Query{Text: "error", Clients: clients[:1]}})
 }
 
 func (s *sample) find(b *testing.B, x *search.Index, q search.Query) {
+	m := newMeter()
 	var res search.Result
-	var err error
-	var worst time.Duration
-	runs, cpu := 0, cpuTime()
 	for b.Loop() {
-		began := time.Now()
-		if res, err = x.Find(b.Context(), q, s.open); err != nil {
-			b.Fatal(err)
-		}
-		worst = max(worst, time.Since(began))
-		runs++
+		m.time(func() {
+			var err error
+			if res, err = x.Find(b.Context(), q, s.open); err != nil {
+				b.Fatal(err)
+			}
+		})
 	}
-	mean := b.Elapsed() / time.Duration(runs)
-	cpu = cpuTime() - cpu
+	m.report(b, len(res.Hits), func() {
+		for _, text := range s.text {
+			scan(text, q.Text)
+		}
+	})
+}
+
+// scan looks for every place of text, as for a list of them.
+func scan(data []byte, text string) {
+	for {
+		i := bytes.Index(data, []byte(text))
+		if i < 0 {
+			return
+		}
+		data = data[i+1:]
+	}
+}
+
+// A meter takes the time of searches.
+type meter struct {
+	cpu   time.Duration
+	total time.Duration
+	worst time.Duration
+	runs  int
+}
+
+func newMeter() *meter { return &meter{cpu: cpuTime()} }
+
+func (m *meter) time(find func()) {
+	began := time.Now()
+	find()
+	took := time.Since(began)
+	m.total, m.worst, m.runs = m.total+took, max(m.worst, took), m.runs+1
+}
+
+// report reports what was measured beside the time that a scan takes.
+func (m *meter) report(b *testing.B, hits int, scan func()) {
+	cpu := cpuTime() - m.cpu
 	b.StopTimer()
 	began := time.Now()
-	for _, text := range s.text {
-		for rest := text; ; { // every place, as for a list of them
-			i := bytes.Index(rest, []byte(q.Text))
-			if i < 0 {
-				break
-			}
-			rest = rest[i+1:]
-		}
-	}
-	scan := time.Since(began)
-	b.ReportMetric(float64(len(res.Hits)), "hits")
-	b.ReportMetric(float64(cpu.Microseconds())/1000/float64(runs), "cpu-ms")
-	b.ReportMetric(float64(worst.Microseconds())/1000, "worst-ms")
-	b.ReportMetric(float64(scan.Microseconds())/1000, "scan-ms")
-	b.ReportMetric(float64(mean)/float64(scan), "find/scan")
+	scan()
+	took := time.Since(began)
+	b.ReportMetric(float64(hits), "hits")
+	b.ReportMetric(float64(cpu.Microseconds())/1000/float64(m.runs), "cpu-ms")
+	b.ReportMetric(float64(m.worst.Microseconds())/1000, "worst-ms")
+	b.ReportMetric(float64(took.Microseconds())/1000, "scan-ms")
+	b.ReportMetric(float64(m.total)/float64(m.runs)/float64(took), "find/scan")
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caisey/caisey/sessionlog"
@@ -125,7 +127,9 @@ type candidate struct {
 	stream                       sessionlog.Stream
 	off, size                    int64
 	runs                         []byte
-	id                           int64 // no event of it or of a later candidate is newer, in milliseconds
+	id                           int64 // no event of it or of a later candidate of its part is newer, in milliseconds
+	part                         partRange
+	begins                       bool // it is none, but says that those of its part follow
 }
 
 // candidates are those of one part, newest first, and only of clients that may
@@ -153,6 +157,7 @@ type finder struct {
 	open  OpenRecord
 	reads int // blocks that may still be read
 	found Result
+	over  atomic.Int64 // the part whose candidates are not wanted any more
 
 	seen    map[seenKey]bool
 	skipped map[sessionlog.SessionID]bool
@@ -179,23 +184,77 @@ func (f *finder) run(ctx context.Context, c *conn, clients []string) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range parts {
-		if f.older(p.last) {
-			f.found.More = true
+	// While one candidate is read from its record, the next ones are looked up.
+	lookup, stop := context.WithCancel(ctx)
+	found := make(chan candidate, 32)
+	var failed error
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer close(found)
+		failed = f.lookUp(lookup, c, parts, found, f.p.match, since, until, string(allowed), f.q.Technician)
+	})
+	all, err := f.sift(ctx, found)
+	stop()
+	for range found { // what was looked up meanwhile
+	}
+	wg.Wait()
+	if all && err == nil {
+		err = failed
+	}
+	return err
+}
+
+// lookUp sends the candidates of all parts to found.
+func (f *finder) lookUp(ctx context.Context, c *conn, parts []partRange, found chan<- candidate, args ...driver.Value) error {
+	send := func(c candidate) error {
+		select {
+		case found <- c:
 			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	for _, p := range parts {
+		if err := send(candidate{part: p, begins: true}); err != nil {
+			return err
 		}
 		err := c.each(ctx, func(v []driver.Value) (bool, error) {
-			return f.consider(ctx, candidate{
+			return f.over.Load() != p.id, send(candidate{
 				session: sessionlog.SessionID(text(v[0])), client: text(v[1]), endpoint: text(v[2]), technician: text(v[3]),
 				step: sessionlog.StepID(text(v[4])), kind: sessionlog.Kind(text(v[5])), stream: sessionlog.Stream(number(v[6])),
-				off: number(v[7]), size: number(v[8]), runs: blob(v[9]), id: number(v[10]),
+				off: number(v[7]), size: number(v[8]), runs: slices.Clone(blob(v[9])), id: number(v[10]), part: p,
 			})
-		}, fmt.Sprintf(candidates, p.id), f.p.match, since, until, string(allowed), f.q.Technician)
+		}, fmt.Sprintf(candidates, p.id), args...)
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sift keeps what it finds in the candidates, in their order, until there is
+// enough. It reports whether it took all of them.
+func (f *finder) sift(ctx context.Context, found <-chan candidate) (all bool, err error) {
+	for c := range found {
+		if c.begins {
+			if f.older(c.part.last) {
+				f.found.More = true
+				return false, nil
+			}
+			continue
+		}
+		if f.over.Load() == c.part.id {
+			continue
+		}
+		on, err := f.consider(ctx, c)
+		if err != nil || f.reads == 0 && !on {
+			return false, err
+		}
+		if !on {
+			f.over.Store(c.part.id)
+		}
+	}
+	return true, nil
 }
 
 // older reports whether there are enough hits, and all newer than a time.
@@ -252,121 +311,4 @@ func (f *finder) skip(c candidate, err error) {
 	}
 	f.skipped[c.session] = true
 	f.found.Skipped = append(f.found.Skipped, fmt.Errorf("session %s: %w", c.session, err))
-}
-
-// look finds the pattern in a block, as its record has it.
-func (f *finder) look(ctx context.Context, c candidate) (hit Hit, ok bool, err error) {
-	if err := f.enter(ctx, c); err != nil {
-		return hit, false, err
-	}
-	spans, err := f.load(ctx, c)
-	if err != nil {
-		return hit, false, err
-	}
-	var found span
-	at, folded, ok := f.p.locate(f.text, f.folded, func(at place) bool {
-		found = spanAt(spans, at.start+at.begin)
-		return f.inTime(found.time)
-	})
-	f.folded = folded
-	if !ok {
-		return hit, false, nil
-	}
-	hit = Hit{
-		Session: c.session, Client: c.client, Endpoint: c.endpoint, Technician: c.technician,
-		Step: c.step, Seq: found.seq, Time: found.time, Kind: c.kind, Stream: c.stream,
-	}
-	hit.Line, hit.Begin, hit.End = at.snippet()
-	return hit, true, nil
-}
-
-// spanAt returns the span that holds byte n, which one does.
-func spanAt(spans []span, n int) span {
-	i, _ := slices.BinarySearchFunc(spans, n, func(s span, n int) int {
-		if s.end <= n {
-			return -1
-		}
-		return 1
-	})
-	return spans[i]
-}
-
-func (f *finder) inTime(t time.Time) bool {
-	return (f.q.Since.IsZero() || !t.Before(f.q.Since)) && (f.q.Until.IsZero() || !t.After(f.q.Until))
-}
-
-// enter opens the candidate's record, unless it is the one that is open.
-func (f *finder) enter(ctx context.Context, c candidate) error {
-	if f.release != nil && f.session == c.session {
-		return nil
-	}
-	f.leave()
-	r, release, err := f.open(ctx, c.client, c.session)
-	if err != nil {
-		return err
-	}
-	f.session, f.reader, f.release = c.session, r, release
-	return nil
-}
-
-func (f *finder) leave() {
-	if f.release != nil {
-		f.release()
-	}
-	f.release, f.reader = nil, nil
-}
-
-// A span says which event a block's text up to end is from.
-type span struct {
-	end  int
-	seq  sessionlog.Seq
-	time time.Time
-}
-
-// load reads the text of a block from its record into f.text.
-func (f *finder) load(ctx context.Context, c candidate) ([]span, error) {
-	runs, err := parseRuns(c.runs)
-	if err != nil {
-		return nil, err
-	}
-	f.text = f.text[:0]
-	var spans []span
-	for _, r := range runs {
-		for from := r.from; from <= r.to; {
-			evs, err := f.reader.Read(ctx, from, int(r.to-from)+1)
-			if err != nil {
-				return nil, err
-			}
-			if len(evs) == 0 {
-				return nil, fmt.Errorf("record has no event %d, and the index has", from)
-			}
-			for i := range evs {
-				if data := c.of(&evs[i]); len(data) > 0 {
-					f.text = append(f.text, data...)
-					spans = append(spans, span{len(f.text), evs[i].Seq, evs[i].Time})
-				}
-			}
-			from = evs[len(evs)-1].Seq + 1
-		}
-	}
-	return spans, nil
-}
-
-// of returns what of an event is of the block.
-func (c *candidate) of(ev *sessionlog.Event) []byte {
-	if ev.Kind != c.kind || ev.Step != c.step {
-		return nil
-	}
-	if ev.Chunk == nil {
-		return []byte(said(ev))
-	}
-	if ev.Chunk.Stream != c.stream {
-		return nil
-	}
-	data, start := ev.Chunk.Data, c.off-ev.Chunk.Offset
-	end := min(start+c.size, int64(len(data)))
-	if start = max(start, 0); start >= end {
-		return nil
-	}
-	return data[start:end]
 }

@@ -69,23 +69,48 @@ type place struct {
 	begin, end int    // the match within line
 }
 
+// stretch is how much of a text is folded before it is looked into: a frequent
+// word is found near the beginning.
+const stretch = 4 << 10
+
 // locate returns the first place of the pattern in text that accept takes, one a
 // line. scratch is memory to reuse, and is returned.
 func (p pattern) locate(text, scratch []byte, accept func(place) bool) (at place, folded []byte, ok bool) {
-	folded = fold(scratch[:0], text, nil)
+	for from := 0; from < len(text); {
+		end := min(from+stretch, len(text))
+		if i := bytes.IndexAny(text[end:], "\r\n"); i >= 0 {
+			end += i + 1
+		} else {
+			end = len(text)
+		}
+		scratch = fold(scratch[:0], text[from:end], nil)
+		if at, ok = p.locateIn(text[from:end], scratch, func(at place) bool {
+			at.start += from
+			return accept(at)
+		}); ok {
+			at.start += from
+			return at, scratch, true
+		}
+		from = end
+	}
+	return place{}, scratch, false
+}
+
+// locateIn is locate in text that is folded.
+func (p pattern) locateIn(text, folded []byte, accept func(place) bool) (at place, ok bool) {
 	for from, raw := 0, 0; ; {
 		i := p.find(folded[from:])
 		if i < 0 {
-			return place{}, folded, false
+			return place{}, false
 		}
 		at.line, at.start = line(text[raw:], bytes.Count(folded[from:from+i], []byte{'\n'}))
 		at.start += raw
 		if p.within(&at) && accept(at) {
-			return at, folded, true
+			return at, true
 		}
 		end := bytes.IndexByte(folded[from+i:], '\n')
 		if end < 0 {
-			return place{}, folded, false
+			return place{}, false
 		}
 		from += i + end + 1
 		raw = at.start + len(at.line) + 1

@@ -2,6 +2,7 @@ package search
 
 import (
 	"bytes"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 )
@@ -17,6 +18,13 @@ const maxWord = 128
 // appended.
 func fold(dst, src []byte, at *[]int) []byte {
 	for i := 0; i < len(src); {
+		if at == nil {
+			var n int
+			if dst, n = foldASCII(dst, src[i:]); n > 0 {
+				i += n
+				continue
+			}
+		}
 		before, width := len(dst), 1
 		switch c := src[i]; {
 		case 'A' <= c && c <= 'Z':
@@ -38,6 +46,46 @@ func fold(dst, src []byte, at *[]int) []byte {
 		i += width
 	}
 	return dst
+}
+
+// plain holds how each byte is folded, and 0 for those that depend on what follows.
+var plain = func() (t [256]byte) {
+	for c := range byte(utf8.RuneSelf) {
+		switch {
+		case 'A' <= c && c <= 'Z':
+			t[c] = c + 'a' - 'A'
+		case c > ' ':
+			t[c] = c
+		case c == '\n' || c == '\r':
+			t[c] = '\n'
+		case c != esc:
+			t[c] = ' '
+		}
+	}
+	return t
+}()
+
+// foldASCII folds the ASCII that src begins with, up to an escape sequence, and
+// returns how long it is. It is most of what is folded.
+func foldASCII(dst, src []byte) ([]byte, int) {
+	if plain[src[0]] == 0 {
+		return dst, 0
+	}
+	dst = slices.Grow(dst, len(src))
+	out, n := dst[len(dst):cap(dst)], 0
+	blank := len(dst) > 0 && dst[len(dst)-1] == ' '
+	for i, b := range src {
+		c := plain[b]
+		if c == 0 {
+			return dst[:len(dst)+n], i
+		}
+		if c != ' ' || !blank {
+			out[n] = c
+			n++
+		}
+		blank = c == ' '
+	}
+	return dst[:len(dst)+n], len(src)
 }
 
 func appendBlank(dst []byte) []byte {
