@@ -42,15 +42,16 @@ var open = []string{"sessionlog", "tui/vt"}
 // rows is the import map. A package without a row fails, and so does a row
 // without a package: the map changes in the commit that changes the packages.
 var rows = map[string]row{
-	"sessionlog":                   {only: true, why: "the record is the model: it stands under everything and knows nothing of it"},
-	"sessionlog/sqlitefile":        {why: "a record outlives the relay that wrote it, so what keeps it knows only events"},
-	"sessionlog/foreign":           {may: []string{"sessionlog/sqlitefile"}, why: "it lends sqlitefile a process to die in, and knows nothing of what a record is read for"},
-	"sessionlog/transcript":        {why: "a record reads the same for everybody, whoever serves it"},
-	"sessionlog/sqlitefile/losefs": {only: true, why: "it knows disks and no records"},
-	"sessionlog/statement":         {only: true, why: "the agent signs it and a verifier reads it: neither may drag in the other"},
-	"sessionlog/verify":            {may: []string{"sessionlog/statement"}, why: "a proof holds for any record, so what checks it knows no store"},
-	"sessionlog/search":            {why: "an index is derived from events, so it knows no store and no relay"},
-	"sessionlog/logtest":           {why: "the contract of a Log holds for any Log, so its suite knows none of them"},
+	"sessionlog":                    {only: true, why: "the record is the model: it stands under everything and knows nothing of it"},
+	"sessionlog/sqlitefile":         {may: []string{"sessionlog/sqlitefile/journal"}, why: "a record outlives the relay that wrote it, so what keeps it knows only events"},
+	"sessionlog/foreign":            {may: []string{"sessionlog/sqlitefile"}, why: "it lends sqlitefile a process to die in, and knows nothing of what a record is read for"},
+	"sessionlog/transcript":         {why: "a record reads the same for everybody, whoever serves it"},
+	"sessionlog/sqlitefile/journal": {why: "it keeps rows of many records and knows neither files nor SQLite"},
+	"sessionlog/sqlitefile/losefs":  {only: true, why: "it knows disks and no records"},
+	"sessionlog/statement":          {only: true, why: "the agent signs it and a verifier reads it: neither may drag in the other"},
+	"sessionlog/verify":             {may: []string{"sessionlog/statement"}, why: "a proof holds for any record, so what checks it knows no store"},
+	"sessionlog/search":             {why: "an index is derived from events, so it knows no store and no relay"},
+	"sessionlog/logtest":            {why: "the contract of a Log holds for any Log, so its suite knows none of them"},
 
 	"relay/console": {why: "every door talks to this interface, so it knows no door and no relay"},
 	"relay/wire":    {only: true, why: "the agent imports it, and what crosses the wire is decided by the wire alone"},

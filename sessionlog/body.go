@@ -43,6 +43,10 @@ type Requested struct {
 	Timeout float64 `json:"timeout"`
 	// Key is the fingerprint of the SSH key of whoever asked.
 	Key string `json:"key,omitempty"`
+	// Reason and Undo are what the asker says: why it is to run, and how it can be
+	// taken back.
+	Reason string `json:"reason,omitempty"`
+	Undo   string `json:"undo,omitempty"`
 }
 
 // Started is the body of StepStarted.

@@ -9,6 +9,8 @@ type Step struct {
 	Actor     Actor
 	Requested time.Time
 	Request   Requested
+	// Held is the gate that the step had to wait at, if there is one.
+	Held *Held
 	// Dispatched says that the endpoint may have been told to start.
 	Dispatched bool
 	Started    time.Time // zero until the agent said so
@@ -100,6 +102,8 @@ func (st *Step) apply(ev Event) {
 		st.applyGap(ev)
 	case StepCancel:
 		st.Cancel = true
+	case ApprovalRequested, ApprovalGranted, ApprovalDenied, ApprovalOverridden, ApprovalExpired:
+		st.hold(ev)
 	case StepEnded:
 		var b Ended
 		if st.Ended == nil && ev.Decode(&b) == nil {

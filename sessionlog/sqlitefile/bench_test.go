@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/mattn/go-sqlite3"
-	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/caisey/caisey/sessionlog"
@@ -42,40 +42,37 @@ func BenchmarkAppend(b *testing.B) {
 const depth = 4
 
 func benchFile(b *testing.B, batch, size int) time.Duration {
-	skey, _, err := note.GenerateKey(nil, "relay.example")
-	if err != nil {
-		b.Fatal(err)
-	}
-	signer, err := note.NewSigner(skey)
-	if err != nil {
-		b.Fatal(err)
-	}
-	d, err := OpenDir(b.TempDir(), Config{Signer: signer})
+	d, err := OpenDir(b.TempDir(), Config{Signer: newSigner(b)})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer d.Close()
-	ctx := context.Background()
-	log, err := d.Create(ctx, "acme", sessionlog.NewSessionID())
-	if err != nil {
+	log := create(b, d)
+	b.ReportAllocs()
+	b.ResetTimer()
+	start := time.Now()
+	if err := appendBatches(log, b.N, batch, size); err != nil {
 		b.Fatal(err)
 	}
+	return time.Since(start)
+}
+
+// appendBatches appends n units of output, depth of them at once if they are of
+// more than one event.
+func appendBatches(log sessionlog.Log, n, batch, size int) error {
+	ctx := context.Background()
 	step := sessionlog.NewStepID()
 	actor := sessionlog.Agent("acme/db01")
 	data := bytes.Repeat([]byte("x"), size)
 	var off int64
 	pending := make([]*sessionlog.Commit, 0, depth)
-	wait := func(n int) {
-		for ; len(pending) > n; pending = pending[1:] {
-			if _, err := pending[0].Wait(ctx); err != nil {
-				b.Fatal(err)
-			}
+	wait := func(n int) (err error) {
+		for ; len(pending) > n && err == nil; pending = pending[1:] {
+			_, err = pending[0].Wait(ctx)
 		}
+		return err
 	}
-	b.ReportAllocs()
-	b.ResetTimer()
-	start := time.Now()
-	for range b.N {
+	for range n {
 		evs := make([]sessionlog.Event, batch)
 		for i := range evs {
 			evs[i] = sessionlog.NewOutput(actor, step, sessionlog.Chunk{Stream: sessionlog.Stdout, Offset: off, Data: data})
@@ -83,17 +80,41 @@ func benchFile(b *testing.B, batch, size int) time.Duration {
 		}
 		c, err := log.Submit(ctx, evs...)
 		if err != nil {
-			b.Fatal(err)
+			return err
 		}
 		pending = append(pending, c)
+		left := depth - 1
 		if batch == 1 {
-			wait(0)
-		} else {
-			wait(depth - 1)
+			left = 0
+		}
+		if err := wait(left); err != nil {
+			return err
 		}
 	}
-	wait(0)
-	return time.Since(start)
+	return wait(0)
+}
+
+// BenchmarkAppend16 appends output to 16 records at once, in batches of 1 MiB.
+func BenchmarkAppend16(b *testing.B) {
+	const batch, size, records = 32, 32 << 10, 16
+	d, err := OpenDir(b.TempDir(), Config{Signer: newSigner(b)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close()
+	var work errgroup.Group
+	logs := make([]sessionlog.Log, records)
+	for i := range logs {
+		logs[i] = create(b, d)
+	}
+	b.SetBytes(records * batch * size)
+	b.ResetTimer()
+	for _, log := range logs {
+		work.Go(func() error { return appendBatches(log, b.N, batch, size) })
+	}
+	if err := work.Wait(); err != nil {
+		b.Fatal(err)
+	}
 }
 
 func benchBare(b *testing.B, batch, size int) time.Duration {

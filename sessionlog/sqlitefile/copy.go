@@ -21,6 +21,9 @@ func (f *File) Copy(ctx context.Context) (io.ReadCloser, error) {
 }
 
 func (f *File) copy(ctx context.Context) (io.ReadCloser, error) {
+	if err := f.flush(); err != nil {
+		return nil, err
+	}
 	return lend(ctx, &f.reader, func(c *readConn) (io.ReadCloser, error) {
 		if f.reader.immutable { // nobody locks such a file, so it may be opened and closed
 			return os.Open(f.path)

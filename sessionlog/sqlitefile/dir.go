@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"sync"
 
 	"github.com/caisey/caisey/sessionlog"
@@ -35,22 +34,14 @@ type Dir struct {
 	path     string
 	root     *os.Root
 	lock     *os.File
-	template []byte        // an empty record
-	commits  chan struct{} // one slot for each commit in progress
+	template []byte // an empty record
+	host     *host
 
 	syncs syncGroup
 
 	mu     sync.Mutex // guards what follows; never held across I/O
 	open   map[string]*File
 	closed bool
-}
-
-// An Entry is one record in a Dir.
-type Entry struct {
-	Client string
-	ID     sessionlog.SessionID
-	Path   string
-	Size   int64
 }
 
 // OpenDir opens the records directory at path, and makes it if it is not there.
@@ -76,11 +67,15 @@ func openDir(path string, cfg Config) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Dir{cfg: cfg, path: path, root: root, commits: make(chan struct{}, cfg.Commits), open: map[string]*File{}}
+	d := &Dir{cfg: cfg, path: path, root: root, open: map[string]*File{}}
 	if err := d.own(); err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
-	if d.template, err = newTemplate(); err != nil {
+	d.template, err = newTemplate()
+	if err = errors.Join(err, root.RemoveAll(unpackedDir)); err != nil { // left by a process that died
+		return nil, errors.Join(err, d.lock.Close(), root.Close())
+	}
+	if err := d.startJournal(); err != nil {
 		return nil, errors.Join(err, d.lock.Close(), root.Close())
 	}
 	return d, nil
@@ -220,12 +215,17 @@ func (d *Dir) with(ctx context.Context, client string, id sessionlog.SessionID, 
 			return nil, err
 		}
 	}
+	at, onClose := name, func() { d.forget(name) }
 	fd, err := d.openRegular(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		at, fd, err = d.unpack(ctx, name)
+		onClose = func() { _ = d.root.Remove(at); d.forget(name) } // OpenDir removes what is left
+	}
 	if err != nil {
 		d.forget(name)
 		return nil, err
 	}
-	f, err := openFile(fd, filepath.Join(d.path, filepath.FromSlash(name)), d.cfg, d.commits, func() { d.forget(name) })
+	f, err := openFile(fd, filepath.Join(d.path, filepath.FromSlash(at)), d.host, onClose)
 	if err != nil {
 		return nil, err
 	}
@@ -286,6 +286,9 @@ func (d *Dir) create(client, name string) error {
 	if err := d.mkdir(client); err != nil {
 		return err
 	}
+	if _, err := d.root.Lstat(name + archiveSuffix); err == nil {
+		return fmt.Errorf("its archive: %w", fs.ErrExist)
+	}
 	temp := client + "/" + tempPrefix + filepath.Base(name)
 	if err := d.write(temp); err != nil {
 		return errors.Join(err, d.root.Remove(temp))
@@ -317,45 +320,6 @@ func (d *Dir) write(temp string) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-// List returns all records, sorted by client and ID. It opens none of them.
-func (d *Dir) List() ([]Entry, error) {
-	clients, err := fs.ReadDir(d.root.FS(), ".")
-	if err != nil {
-		return nil, fmt.Errorf("list records: %w", err)
-	}
-	var list []Entry
-	for _, c := range clients {
-		if !c.IsDir() || !clientPattern.MatchString(c.Name()) {
-			continue
-		}
-		files, err := fs.ReadDir(d.root.FS(), c.Name())
-		if err != nil {
-			return nil, fmt.Errorf("list records of %s: %w", c.Name(), err)
-		}
-		for _, f := range files {
-			if e, ok := d.entry(c.Name(), f); ok {
-				list = append(list, e)
-			}
-		}
-	}
-	return list, nil
-}
-
-func (d *Dir) entry(client string, f fs.DirEntry) (Entry, bool) {
-	id, ok := strings.CutSuffix(f.Name(), Ext)
-	if !ok || !f.Type().IsRegular() || sessionlog.CheckID(id) != nil {
-		return Entry{}, false
-	}
-	st, err := f.Info()
-	if err != nil { // gone since
-		return Entry{}, false
-	}
-	return Entry{
-		Client: client, ID: sessionlog.SessionID(id),
-		Path: filepath.Join(d.path, client, f.Name()), Size: st.Size(),
-	}, true
-}
-
 // Close closes every record that is still open, and lets others have the
 // directory.
 func (d *Dir) Close() error {
@@ -372,9 +336,10 @@ func (d *Dir) Close() error {
 		}
 	}
 	d.mu.Unlock()
+	d.host.stop()
 	var errs []error
 	for _, f := range files {
 		errs = append(errs, f.Close())
 	}
-	return errors.Join(append(errs, d.lock.Close(), d.root.Close())...)
+	return errors.Join(append(errs, d.host.journal.Close(), d.lock.Close(), d.root.Close())...)
 }

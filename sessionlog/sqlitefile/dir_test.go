@@ -202,16 +202,29 @@ func TestDirCreateMany(t *testing.T) {
 	}
 }
 
-// Every commit is at synchronous=FULL, whatever the driver's default is.
+// What the journal does not have is committed at synchronous=FULL, whatever the
+// driver's default is, and the rest at NORMAL.
 func TestDurability(t *testing.T) {
 	f := create(t, newDir(t, Config{}))
-	for query, want := range map[string]any{
+	want := func(query string, want any) {
+		t.Helper()
+		f.turn <- struct{}{}
+		defer func() { <-f.turn }()
+		if err := f.s.c.want(query, want); err != nil {
+			t.Error(err)
+		}
+	}
+	for query, v := range map[string]any{
 		"PRAGMA synchronous": int64(2), "PRAGMA journal_mode": "wal", "PRAGMA page_size": int64(4096),
 		"PRAGMA application_id": int64(AppID), "PRAGMA user_version": int64(Version),
 		"PRAGMA trusted_schema": int64(0), "PRAGMA cell_size_check": int64(1),
 	} {
-		if err := f.w.c.want(query, want); err != nil {
-			t.Error(err)
-		}
+		want(query, v)
 	}
+	appendAll(t, f, chunkAt(0, 10))
+	flushFile(t, f)
+	want("PRAGMA synchronous", int64(1))
+	appendAll(t, f, chunkAt(10, directBytes))
+	want("PRAGMA synchronous", int64(2))
+	want("SELECT count(*) FROM event", int64(2))
 }

@@ -13,8 +13,6 @@ import (
 	"github.com/caisey/caisey/sessionlog"
 )
 
-// TestDiskFull: a full disk refuses units without trace, and once there is room
-// the same file goes on where it was.
 // TestDiskFull fills a small disk at many positions: what was acknowledged is
 // there, what was not waits, and all goes on by itself when there is space.
 func TestDiskFull(t *testing.T) {
@@ -38,7 +36,7 @@ func fillAndFree(t *testing.T, signer note.Signer, kib int) {
 		}
 	})
 	held := make(chan string, 16)
-	d, err := OpenDir(dir, Config{Signer: signer, Logf: func(format string, args ...any) { held <- fmt.Sprintf(format, args...) }})
+	d, err := OpenDir(dir, Config{Signer: signer, Logf: tellHeld(held)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,6 +102,15 @@ func wantSigned(t *testing.T, path string) {
 	}
 }
 
+// tellHeld returns a Logf that tells of records that are held, and of nothing else.
+func tellHeld(held chan<- string) func(string, ...any) {
+	return func(format string, args ...any) {
+		if msg := fmt.Sprintf(format, args...); strings.Contains(msg, "is held") {
+			held <- msg
+		}
+	}
+}
+
 func chunkAt(off int64, n int) sessionlog.Event {
 	return sessionlog.NewOutput("agent:acme/db01", step, sessionlog.Chunk{Stream: sessionlog.Stdout, Offset: off, Data: make([]byte, n)})
 }
@@ -147,7 +154,7 @@ func TestCloseWhileHeld(t *testing.T) {
 		}
 	})
 	held := make(chan string, 16)
-	d, err := OpenDir(dir, Config{Logf: func(format string, args ...any) { held <- fmt.Sprintf(format, args...) }})
+	d, err := OpenDir(dir, Config{Logf: tellHeld(held)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,6 +171,20 @@ func TestCloseWhileHeld(t *testing.T) {
 	if n := count(t, reopen(t, d, f.path)); n != int(full.Seq) {
 		t.Errorf("%d events after the next open, want %d", n, full.Seq)
 	}
+	if err := d.Close(); err != nil { // the file has no space, the journal keeps what it misses
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, "size=16m"); err != nil {
+		t.Fatal(err)
+	}
+	if d, err = OpenDir(dir, Config{}); err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if n := count(t, reopen(t, d, f.path)); n != int(full.Seq) {
+		t.Errorf("%d events in the next life, want %d", n, full.Seq)
+	}
+	wantSegments(t, d.path)
 }
 
 // newSigner returns a key for checkpoints.

@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/caisey/caisey/sessionlog"
+	"github.com/caisey/caisey/sessionlog/sqlitefile/journal"
 )
 
 // Config says how the files of a Dir behave. The zero value is good.
@@ -29,7 +33,8 @@ type Config struct {
 	// Logf, if set, is told what went wrong where no caller waits for an answer.
 	Logf func(format string, args ...any)
 
-	synchronous string // for tests: what PRAGMA synchronous is set to; FULL if empty
+	synchronous string         // for tests: what PRAGMA synchronous is always set to; OFF is for the journal too
+	journal     journal.Config // for tests
 }
 
 func (cfg Config) withDefaults() Config {
@@ -54,7 +59,8 @@ type File struct {
 	// Static after open.
 	cfg     Config
 	path    string
-	commits chan struct{}       // one slot for each commit in progress, shared by a Dir
+	name    string              // in the journal: CLIENT/ID
+	host    *host               // what the files of a Dir share
 	weight  *semaphore.Weighted // room in the queue
 	wake    chan struct{}       // tells the writer that the queue changed
 	stopped chan struct{}       // closed when the writer has ended
@@ -66,6 +72,15 @@ type File struct {
 
 	w writer // owned by the writer goroutine
 
+	// turn holds a token of whoever uses the file for writing, who owns what follows.
+	turn     chan struct{}
+	s        store
+	unfilled bool // the last attempt to fill the file failed
+
+	behind atomic.Bool // the journal waits for this record to be settled
+
+	due, hurried bool // a filler will come; guarded by fillers.mu
+
 	reader readerSlot
 
 	mu      sync.Mutex // guards what follows; never held across I/O
@@ -74,6 +89,10 @@ type File struct {
 	head    sessionlog.Head
 	grew    chan struct{} // closed and replaced at every commit, and at Close
 	tail    tail
+	inFile  sessionlog.Seq // up to where the file has the events; the tail has the others
+
+	pending      []*batch // what the journal has and the file has not
+	pendingBytes int
 
 	closeOnce sync.Once
 	closeErr  error
@@ -83,11 +102,13 @@ var _ sessionlog.Log = (*File)(nil)
 
 // openFile opens the record at path, whose header was read from fd. It takes
 // ownership of fd, also if it fails.
-func openFile(fd *os.File, path string, cfg Config, commits chan struct{}, onClose func()) (*File, error) {
+func openFile(fd *os.File, path string, h *host, onClose func()) (*File, error) {
 	f := &File{
-		cfg: cfg, path: path, fd: fd, commits: commits, onClose: onClose,
-		weight:  semaphore.NewWeighted(cfg.Queue),
+		cfg: h.cfg, path: path, fd: fd, host: h, onClose: onClose,
+		name:    filepath.Base(filepath.Dir(path)) + "/" + strings.TrimSuffix(filepath.Base(path), Ext),
+		weight:  semaphore.NewWeighted(h.cfg.Queue),
 		wake:    make(chan struct{}, 1),
+		turn:    make(chan struct{}, 1),
 		stopped: make(chan struct{}),
 		quit:    make(chan struct{}),
 		grew:    make(chan struct{}),
@@ -112,19 +133,40 @@ func (f *File) start() error {
 	if !h.wal {
 		return f.startSealed()
 	}
-	if err := f.w.open(f); err != nil {
+	if err := f.s.open(f.path, f.cfg.synchronous, f.cfg.Signer); err != nil {
 		return err
 	}
-	f.head = sessionlog.Head{Seq: f.w.ledger.seq, Sealed: f.w.ledger.sealed}
-	if f.w.ledger.sealed { // the process died between the last commit and this
+	f.inFile = f.s.seq
+	f.head = sessionlog.Head{Seq: f.s.seq, Sealed: f.s.sealed}
+	if f.s.sealed { // the process died between the last commit and this
 		if err := f.seal(); err != nil { // what was recorded can be read; the next Open tries again
 			f.cfg.Logf("seal record %s: %v", f.path, err)
 		}
 		close(f.stopped)
 		return nil
 	}
-	go f.write()
+	f.startWriter()
 	return nil
+}
+
+// startWriter begins to write, after what the journal has.
+func (f *File) startWriter() {
+	f.w.landed = make(chan error, 1)
+	f.w.encoder = encoder{
+		ledger: ledger{seq: f.s.seq, next: map[streamKey]int64{}, load: f.loadEnd},
+		clock:  f.cfg.Clock, hash: f.cfg.Signer != nil,
+	}
+	for _, b := range f.host.enter(f) {
+		f.keep(b, false)
+		f.head.Seq, f.w.encoder.ledger.seq = b.last, b.last
+		for _, ch := range b.grown {
+			f.w.encoder.ledger.next[ch.key] = ch.off
+		}
+	}
+	if f.pendingBytes > 0 || f.s.proof.pending() {
+		f.host.fillers.add(f)
+	}
+	go f.write()
 }
 
 // startSealed opens a file that nobody will write any more.
@@ -142,7 +184,7 @@ func (f *File) startSealed() error {
 	if ev.Kind != sessionlog.SessionClosed {
 		return fmt.Errorf("%w: file has no journal, but its last event is not %s", ErrNotRecord, sessionlog.SessionClosed)
 	}
-	f.head = sessionlog.Head{Seq: ev.Seq, Sealed: true}
+	f.head, f.inFile = sessionlog.Head{Seq: ev.Seq, Sealed: true}, ev.Seq
 	return f.protect()
 }
 
@@ -219,6 +261,7 @@ func (f *File) Close() error {
 		default:
 		}
 		<-f.stopped
+		f.leave()
 		if err := f.release(); err != nil {
 			f.closeErr = fmt.Errorf("close record %s: %w", f.path, err)
 		}
@@ -232,9 +275,12 @@ func (f *File) signal() {
 	f.grew = make(chan struct{})
 }
 
-// release closes all that f has open; the writer has ended.
+// release closes all that f has open; the writer has ended, and a filler that still
+// comes finds nothing to do.
 func (f *File) release() error {
-	err := errors.Join(f.reader.shut(), f.w.close(), f.fd.Close())
+	f.turn <- struct{}{}
+	err := errors.Join(f.reader.shut(), f.s.close(), f.fd.Close())
+	<-f.turn
 	if f.onClose != nil {
 		f.onClose()
 	}

@@ -11,3 +11,11 @@ func writeFile(tb testing.TB, path string, b []byte) {
 		tb.Fatal(err)
 	}
 }
+
+// flushFile has the file take what only the journal has.
+func flushFile(tb testing.TB, f *File) {
+	tb.Helper()
+	if err := f.flush(); err != nil {
+		tb.Fatal(err)
+	}
+}

@@ -21,10 +21,11 @@ type ledger struct {
 	sealed bool
 	next   map[streamKey]int64 // the only offset accepted next, for streams seen
 	load   func(streamKey) (int64, error)
-	undo   []change // oldest first
+	undo   []change // what entries of next were, oldest first
+	gone   int      // how many were taken off the front of undo
 }
 
-// A change is what an entry of next was before.
+// A change is an entry of next, as it was or as it is.
 type change struct {
 	key streamKey
 	off int64
@@ -37,25 +38,44 @@ type mark struct {
 	undo   int
 }
 
-func (l *ledger) mark() mark { return mark{l.seq, l.sealed, len(l.undo)} }
+func (l *ledger) mark() mark { return mark{l.seq, l.sealed, l.gone + len(l.undo)} }
 
 func (l *ledger) rollback(m mark) {
-	for i := len(l.undo) - 1; i >= m.undo; i-- {
+	n := m.undo - l.gone
+	for i := len(l.undo) - 1; i >= n; i-- {
 		l.next[l.undo[i].key] = l.undo[i].off
 	}
-	l.seq, l.sealed, l.undo = m.seq, m.sealed, l.undo[:m.undo]
+	l.seq, l.sealed, l.undo = m.seq, m.sealed, l.undo[:n]
+}
+
+// commit forgets how to undo what came before m.
+func (l *ledger) commit(m mark) {
+	l.undo = append(l.undo[:0], l.undo[m.undo-l.gone:]...)
+	l.gone = m.undo
+}
+
+// grown appends the streams that became longer since m, each once, and how long
+// they are.
+func (l *ledger) grown(to []change, m mark) []change {
+	n := len(to)
+next:
+	for _, ch := range l.undo[m.undo-l.gone:] {
+		for _, have := range to[n:] {
+			if have.key == ch.key {
+				continue next
+			}
+		}
+		to = append(to, change{ch.key, l.next[ch.key]})
+	}
+	return to
 }
 
 // maxStreams bounds the memory of next; the file knows what is forgotten.
 const maxStreams = 4096
 
-// commit forgets how to undo.
-func (l *ledger) commit() {
-	l.undo = l.undo[:0]
-	if len(l.next) > maxStreams {
-		clear(l.next)
-	}
-}
+// full reports whether it is time to forget. All that was taken must be in the
+// file before.
+func (l *ledger) full() bool { return len(l.next) > maxStreams }
 
 // take numbers ev and reports why it may not follow.
 func (l *ledger) take(ev *sessionlog.Event) error {

@@ -94,7 +94,7 @@ func (r *Record) Read(ctx context.Context, from sessionlog.Seq, limit int) ([]se
 	if from > r.head.Seq || limit < 1 {
 		return nil, nil
 	}
-	evs, err := r.reader.read(ctx, from, r.head.Seq, limit)
+	evs, err := r.reader.read(ctx, from, r.head.Seq, &budget{limit: limit})
 	if err != nil {
 		return nil, fmt.Errorf("read record %s: %w", r.path, err)
 	}
@@ -108,7 +108,7 @@ func (r *Record) Read(ctx context.Context, from sessionlog.Seq, limit int) ([]se
 
 // Outline implements sessionlog.Reader.
 func (r *Record) Outline(ctx context.Context, from sessionlog.Seq, limit int) ([]sessionlog.Event, error) {
-	evs, err := r.reader.outline(ctx, max(from, 1), r.head.Seq, limit)
+	evs, err := r.reader.outline(ctx, max(from, 1), r.head.Seq, &budget{limit: limit})
 	if err != nil {
 		return nil, fmt.Errorf("read record %s: %w", r.path, err)
 	}

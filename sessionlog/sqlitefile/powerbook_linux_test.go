@@ -15,6 +15,9 @@ import (
 // A powerBook knows what was submitted to the records of a directory, and what
 // was acknowledged.
 type powerBook struct {
+	sessions int // that are written at a time
+	words    int // of an event, at most
+
 	mu      sync.Mutex // guards what follows, and all records and units
 	records map[sessionlog.SessionID]*powerRecord
 	events  int // submitted
@@ -47,7 +50,7 @@ type powerPlace struct {
 }
 
 func newPowerBook() *powerBook {
-	return &powerBook{records: map[sessionlog.SessionID]*powerRecord{}}
+	return &powerBook{sessions: 3, words: 1000, records: map[sessionlog.SessionID]*powerRecord{}}
 }
 
 // begin has the acks-th acknowledgement from now call cut, or none if acks is 0.
@@ -148,7 +151,7 @@ func (b *powerBook) missing(list []Entry) error {
 	return nil
 }
 
-// write has three sessions at a time written by two writers each, first those
+// write has some sessions at a time written by two writers each, first those
 // that are there, until the power is cut. It returns what went wrong before.
 func (b *powerBook) write(d *Dir, rng *rand.Rand) error {
 	list, err := d.List()
@@ -161,7 +164,7 @@ func (b *powerBook) write(d *Dir, rng *rand.Rand) error {
 	}
 	close(old)
 	var wg sync.WaitGroup
-	errs := make([]error, 3)
+	errs := make([]error, b.sessions)
 	for i := range errs {
 		rng := rand.New(rand.NewPCG(rng.Uint64(), 0))
 		wg.Go(func() {
@@ -228,7 +231,7 @@ func (w *powerWriter) unit(last bool) (*powerUnit, []sessionlog.Event) {
 	defer w.book.mu.Unlock()
 	for i := range evs {
 		w.book.events++
-		text := fmt.Sprint(w.book.events, strings.Repeat(" more", w.rng.IntN(1000)))
+		text := fmt.Sprint(w.book.events, strings.Repeat(" more", w.rng.IntN(w.book.words)))
 		switch {
 		case last && i == len(evs)-1:
 			evs[i] = sessionlog.New(sessionlog.SessionClosed, sessionlog.Relay, "", sessionlog.Closed{Why: text})

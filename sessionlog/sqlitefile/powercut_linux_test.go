@@ -76,6 +76,57 @@ func TestPowerCutShows(t *testing.T) {
 	}
 }
 
+// TestPowerCutMany: the same where many sessions write a little at once, so that
+// nearly all is in the journal when the power goes; then it goes again and again
+// while that is put into the records.
+func TestPowerCutMany(t *testing.T) {
+	needLosefs(t)
+	var cuts, acked, again int
+	for seed := range uint64(powerCuts(10)) {
+		p := newPower(t, 1000+seed, Config{})
+		p.book.sessions, p.book.words = 20, 20
+		p.untilCut(t)
+		for range 3 {
+			if p.cutRecovery(t) {
+				again++
+			}
+		}
+		cuts++
+		if lost, err := p.check(t.Context()); lost > 0 || err != nil {
+			t.Errorf("seed %d: of %d acknowledged events %d are lost: %v", seed, p.book.acked(), lost, err)
+		}
+		acked += p.book.acked()
+	}
+	t.Logf("%d cuts, %d more during recovery, %d acknowledged events", cuts, again, acked)
+	if acked < 10*cuts || again < cuts {
+		t.Errorf("only %d events were acknowledged, and %d cuts came during recovery", acked, again)
+	}
+}
+
+// cutRecovery opens the records and cuts the power meanwhile, unless they are open
+// before that.
+func (p *power) cutRecovery(t *testing.T) (cut bool) {
+	t.Helper()
+	fs, err := losefs.Mount(p.mount, p.backing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = fs.Close() }) // if the test fails before
+	fs.CutAt(1+p.rng.IntN(60), p.rng.Uint64())
+	d, err := OpenDir(filepath.Join(p.mount, "records"), p.cfg)
+	if err == nil {
+		_ = d.Close()
+	}
+	cut = fs.IsCut()
+	if err != nil && !cut {
+		t.Errorf("recovery fails: %v", err)
+	}
+	if err := fs.Close(); err != nil {
+		t.Fatalf("something of the records is still open: %v", err)
+	}
+	return cut
+}
+
 func needLosefs(t *testing.T) {
 	t.Helper()
 	if err := losefs.Check(); err != nil {

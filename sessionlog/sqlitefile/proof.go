@@ -14,16 +14,16 @@ import (
 	"github.com/caisey/caisey/sessionlog"
 )
 
-// When a checkpoint is due: with the first batch after checkpointAge, and with
-// the batch that brings checkpointEvents. What is recorded in between is signed
-// by a timer, so that nothing stays unsigned for longer.
+// When a checkpoint is due: with the first transaction after checkpointAge, and
+// with the one that brings checkpointEvents. What comes in between is signed by a
+// filler, so that nothing stays unsigned for longer.
 const (
 	checkpointAge    = time.Second
 	checkpointEvents = 4096
 )
 
 // A proof is the tree over a record's events, and what of it is not signed yet.
-// It belongs to the writer.
+// It belongs to the store.
 type proof struct {
 	signer note.Signer // nil: no tree, and no checkpoint
 	origin string
@@ -31,7 +31,6 @@ type proof struct {
 	tree   sessionlog.Tree
 	hashes []byte // of the events since the newest checkpoint, end to end
 	signed time.Time
-	wait   *time.Timer // runs while there is something to sign
 
 	was struct { // at mark
 		tree   sessionlog.Tree
@@ -68,7 +67,6 @@ func (p *proof) load(c *conn, signer note.Signer, path string, head sessionlog.S
 	if p.tree.Size() != head {
 		return fmt.Errorf("record is damaged: it has %d events, the last is %d", p.tree.Size(), head)
 	}
-	p.arm()
 	return nil
 }
 
@@ -86,27 +84,16 @@ func (p *proof) loadTail(c *conn) error {
 			return err
 		}
 		leaf, _ := vals[0].([]byte)
-		p.addLeaf(leaf)
+		p.add([]sessionlog.Hash{sessionlog.LeafHash(leaf)})
 	}
 }
 
-func (p *proof) addLeaf(leaf []byte) {
-	h := sessionlog.LeafHash(leaf)
-	p.tree.Add(h)
-	p.hashes = append(p.hashes, h[:]...)
-}
-
-// add takes the leaves of a batch, which end at ends.
-func (p *proof) add(leaves []byte, ends []int) {
-	if p.signer == nil {
-		return
+// add takes the hashes of leaves.
+func (p *proof) add(leaves []sessionlog.Hash) {
+	for _, h := range leaves {
+		p.tree.Add(h)
+		p.hashes = append(p.hashes, h[:]...)
 	}
-	start := 0
-	for _, end := range ends {
-		p.addLeaf(leaves[start:end])
-		start = end
-	}
-	p.arm()
 }
 
 // mark remembers the state to which rollback returns.
@@ -116,13 +103,12 @@ func (p *proof) mark() {
 
 func (p *proof) rollback() {
 	p.tree, p.hashes, p.signed = p.was.tree, p.was.hashes, p.was.signed
-	p.arm()
 }
 
 // pending reports whether there are events that no checkpoint signs.
 func (p *proof) pending() bool { return p.signer != nil && len(p.hashes) > 0 }
 
-// due reports whether the batch that was just added ends with a checkpoint.
+// due reports whether what was just added ends with a checkpoint.
 func (p *proof) due(sealed bool) bool {
 	return p.pending() && (sealed || time.Since(p.signed) >= checkpointAge || len(p.hashes) >= checkpointEvents*sessionlog.HashSize)
 }
@@ -136,32 +122,5 @@ func (p *proof) checkpoint() (signed string, edge, hashes []byte, err error) {
 	}
 	edge, hashes = p.tree.Edge(), p.hashes
 	p.hashes, p.signed = nil, time.Now()
-	p.arm()
 	return signed, edge, hashes, nil
-}
-
-// arm lets the timer run while there is something to sign, and only then.
-func (p *proof) arm() {
-	switch {
-	case p.pending() && p.wait == nil:
-		p.wait = time.NewTimer(checkpointAge)
-	case !p.pending() && p.wait != nil:
-		p.wait.Stop()
-		p.wait = nil
-	}
-}
-
-// postpone lets the timer run once more, after a checkpoint failed.
-func (p *proof) postpone() {
-	if p.wait != nil {
-		p.wait.Reset(checkpointAge)
-	}
-}
-
-// timer fires when it is time to sign; it is nil while there is nothing to sign.
-func (p *proof) timer() <-chan time.Time {
-	if p.wait == nil {
-		return nil
-	}
-	return p.wait.C
 }

@@ -2,7 +2,7 @@ package sqlitefile
 
 import "github.com/caisey/caisey/sessionlog"
 
-// What one transaction takes at most.
+// What one batch takes at most.
 const (
 	maxBatchEvents = 4096
 	maxBatchBytes  = 4 << 20
@@ -27,9 +27,8 @@ func weigh(evs []sessionlog.Event, limit int64) int64 {
 	return min(n, limit)
 }
 
-// dequeue waits for units and returns as many as one transaction takes. It
-// returns none when it is time to sign what was recorded, and more = false once
-// the file is closing and the queue is empty. The array of the units is also
+// dequeue waits for units and returns as many as one batch takes; more = false
+// once the file is closing and the queue is empty. The array of the units is also
 // that of the queue: the caller clears them.
 func (f *File) dequeue() (units []unit, more bool) {
 	for {
@@ -41,15 +40,11 @@ func (f *File) dequeue() (units []unit, more bool) {
 		if n > 0 || closing {
 			return units, n > 0
 		}
-		select {
-		case <-f.wake:
-		case <-f.w.proof.timer():
-			return nil, true
-		}
+		<-f.wake
 	}
 }
 
-// batch says how many queued units the next transaction takes. f.mu is held.
+// batch says how many queued units the next batch takes. f.mu is held.
 func (f *File) batch() int {
 	var events int
 	var bytes int64

@@ -14,9 +14,10 @@ import (
 // A full queue makes those who submit wait, as long as their context lets them;
 // what was refused so leaves no trace.
 func TestQueueIsBounded(t *testing.T) {
-	d := newDir(t, Config{Commits: 1, Queue: 64 << 10})
+	const size = 256 << 10 // goes past the journal
+	d := newDir(t, Config{Commits: 1, Queue: 8 * size})
 	f := create(t, d)
-	d.commits <- struct{}{} // the writer waits for its turn
+	d.host.commits <- struct{}{} // the writer waits for its turn
 	var commits []*sessionlog.Commit
 	var next int64
 	stop := errors.New("stop")
@@ -24,13 +25,13 @@ func TestQueueIsBounded(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		submitted := make(chan *sessionlog.Commit, 1)
 		go func() {
-			c, err := f.Submit(ctx, chunkAt(next, 8<<10))
+			c, err := f.Submit(ctx, chunkAt(next, size))
 			if c == nil && !errors.Is(err, stop) {
 				t.Errorf("submit to a full queue: %v", err)
 			}
 			submitted <- c
 		}()
-		if len(commits) == 7 { // 7 × (8 KiB + 512) are in, one more is too much
+		if len(commits) == 7 { // 7 × (256 KiB + 512) are in, one more is too much
 			cancel(stop)
 			if c := <-submitted; c != nil {
 				t.Error("the queue has no bound")
@@ -38,13 +39,13 @@ func TestQueueIsBounded(t *testing.T) {
 			break
 		}
 		commits = append(commits, <-submitted)
-		next += 8 << 10
+		next += size
 		cancel(nil)
 	}
 	if f.Head().Seq != 0 {
 		t.Errorf("head is %+v before anything was committed", f.Head())
 	}
-	<-d.commits
+	<-d.host.commits
 	for _, c := range commits {
 		if _, err := c.Wait(t.Context()); err != nil {
 			t.Error(err)
@@ -60,10 +61,10 @@ func TestQueueIsBounded(t *testing.T) {
 func TestQueueLetsGo(t *testing.T) {
 	d := newDir(t, Config{Commits: 1})
 	f := create(t, d)
-	d.commits <- struct{}{} // the writer waits for its turn
+	d.host.commits <- struct{}{} // a commit waits for its slot, and so does what follows
 	var commits []*sessionlog.Commit
 	for i := range int64(20) {
-		c, err := f.Submit(t.Context(), chunkAt(i*10, 10))
+		c, err := f.Submit(t.Context(), chunkAt(i<<19, 1<<19))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +73,7 @@ func TestQueueLetsGo(t *testing.T) {
 	f.mu.Lock()
 	units := f.queue
 	f.mu.Unlock()
-	<-d.commits
+	<-d.host.commits
 	for _, c := range commits {
 		if _, err := c.Wait(t.Context()); err != nil {
 			t.Error(err)

@@ -21,11 +21,13 @@ const (
 // A budget counts what a Read returns.
 type budget struct {
 	limit, events, bytes int
+	spent                bool // an event did not fit
 }
 
 // take reports whether an event of n bytes still fits. The first one does.
 func (b *budget) take(n int) bool {
 	if b.events >= min(b.limit, maxReadEvents) || b.events > 0 && b.bytes+n > maxReadBytes {
+		b.spent = true
 		return false
 	}
 	b.events++
@@ -33,43 +35,66 @@ func (b *budget) take(n int) bool {
 	return true
 }
 
-// Read implements sessionlog.Reader.
+// Read implements sessionlog.Reader. It takes from memory what the file does not
+// have yet.
 func (f *File) Read(ctx context.Context, from sessionlog.Seq, limit int) ([]sessionlog.Event, error) {
 	from = max(from, 1)
-	f.mu.Lock()
-	head, closing := f.head.Seq, f.closing
 	var evs []sessionlog.Event
-	done := closing || from > head || limit < 1
-	if !done {
-		evs, done = f.tail.read(from, limit)
+	for b := (budget{limit: limit}); ; {
+		f.mu.Lock()
+		head, closing := f.head.Seq, f.closing
+		inFile := min(f.inFile, head) // the file may have what is about to be shown
+		done := closing || from > head || b.events >= min(limit, maxReadEvents)
+		if !done {
+			evs, done = f.tail.read(evs, from, &b)
+		}
+		f.mu.Unlock()
+		switch {
+		case closing:
+			return nil, sessionlog.ErrClosed
+		case done:
+			return evs, nil
+		}
+		more, err := f.reader.read(ctx, from, inFile, &b)
+		if err != nil {
+			return nil, f.readError(err)
+		}
+		if evs = append(evs, more...); b.spent {
+			return evs, nil
+		}
+		from = evs[len(evs)-1].Seq + 1
 	}
-	f.mu.Unlock()
-	switch {
-	case closing:
-		return nil, sessionlog.ErrClosed
-	case done:
-		return evs, nil
-	}
-	evs, err := f.reader.read(ctx, from, head, limit)
-	if err != nil && !errors.Is(err, sessionlog.ErrClosed) {
-		return nil, fmt.Errorf("read record %s: %w", f.path, err)
-	}
-	return evs, err
 }
 
 // Outline implements sessionlog.Reader.
 func (f *File) Outline(ctx context.Context, from sessionlog.Seq, limit int) ([]sessionlog.Event, error) {
+	from = max(from, 1)
 	f.mu.Lock()
-	head, closing := f.head.Seq, f.closing
+	inFile, closing := min(f.inFile, f.head.Seq), f.closing
+	rest := f.tail.outline(max(inFile, from-1))
 	f.mu.Unlock()
 	if closing {
 		return nil, sessionlog.ErrClosed
 	}
-	evs, err := f.reader.outline(ctx, max(from, 1), head, limit)
-	if err != nil && !errors.Is(err, sessionlog.ErrClosed) {
-		return nil, fmt.Errorf("read record %s: %w", f.path, err)
+	b := budget{limit: limit}
+	evs, err := f.reader.outline(ctx, from, inFile, &b)
+	if err != nil {
+		return nil, f.readError(err)
 	}
-	return evs, err
+	for _, ev := range rest {
+		if b.spent || !b.take(size(ev)) {
+			break
+		}
+		evs = append(evs, ev)
+	}
+	return evs, nil
+}
+
+func (f *File) readError(err error) error {
+	if errors.Is(err, sessionlog.ErrClosed) {
+		return err
+	}
+	return fmt.Errorf("read record %s: %w", f.path, err)
 }
 
 // A readConn is a connection with the statements that reading takes.
@@ -112,10 +137,10 @@ func (c *readConn) close() error {
 	return errors.Join(append(errs, c.conn.close())...)
 }
 
-// read returns the events of from..to within the limits of Read.
-func (c *readConn) read(ctx context.Context, from, to sessionlog.Seq, limit int) ([]sessionlog.Event, error) {
+// read returns the events of from..to that b has room for.
+func (c *readConn) read(ctx context.Context, from, to sessionlog.Seq, b *budget) ([]sessionlog.Event, error) {
 	want := from
-	evs, err := c.query(ctx, c.st, from, to, limit, func(seq sessionlog.Seq) error {
+	evs, err := c.query(ctx, c.st, from, to, b, func(seq sessionlog.Seq) error {
 		if seq != want {
 			return damaged(want, "is missing")
 		}
@@ -128,19 +153,17 @@ func (c *readConn) read(ctx context.Context, from, to sessionlog.Seq, limit int)
 	return evs, err
 }
 
-// query returns the events of from..to that st selects, within the limits of
-// Read. check says whether an event may come next.
-func (c *readConn) query(ctx context.Context, st *sqlite3.SQLiteStmt, from, to sessionlog.Seq, limit int,
+// query returns the events of from..to that st selects and b has room for. check says whether an event may come next.
+func (c *readConn) query(ctx context.Context, st *sqlite3.SQLiteStmt, from, to sessionlog.Seq, b *budget,
 	check func(sessionlog.Seq) error,
 ) ([]sessionlog.Event, error) {
-	limit = min(limit, maxReadEvents)
+	limit := min(b.limit, maxReadEvents)
 	rows, err := st.QueryContext(ctx, named([]driver.Value{int64(from), int64(to), int64(limit)}))
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var evs []sessionlog.Event
-	b := budget{limit: limit}
 	vals := make([]driver.Value, 4)
 	for {
 		if err := rows.Next(vals); errors.Is(err, io.EOF) {
@@ -164,8 +187,8 @@ func (c *readConn) query(ctx context.Context, st *sqlite3.SQLiteStmt, from, to s
 
 // outline returns the events of from..to that are not output, within the limits
 // of Read.
-func (c *readConn) outline(ctx context.Context, from, to sessionlog.Seq, limit int) ([]sessionlog.Event, error) {
-	return c.query(ctx, c.line, from, to, limit, func(seq sessionlog.Seq) error {
+func (c *readConn) outline(ctx context.Context, from, to sessionlog.Seq, b *budget) ([]sessionlog.Event, error) {
+	return c.query(ctx, c.line, from, to, b, func(seq sessionlog.Seq) error {
 		if seq < from || seq > to {
 			return damaged(seq, "is out of order in the outline")
 		}
@@ -246,12 +269,12 @@ func (r *readerSlot) get() (*readConn, error) {
 	return c, err
 }
 
-func (r *readerSlot) read(ctx context.Context, from, to sessionlog.Seq, limit int) ([]sessionlog.Event, error) {
-	return lend(ctx, r, func(c *readConn) ([]sessionlog.Event, error) { return c.read(ctx, from, to, limit) })
+func (r *readerSlot) read(ctx context.Context, from, to sessionlog.Seq, b *budget) ([]sessionlog.Event, error) {
+	return lend(ctx, r, func(c *readConn) ([]sessionlog.Event, error) { return c.read(ctx, from, to, b) })
 }
 
-func (r *readerSlot) outline(ctx context.Context, from, to sessionlog.Seq, limit int) ([]sessionlog.Event, error) {
-	return lend(ctx, r, func(c *readConn) ([]sessionlog.Event, error) { return c.outline(ctx, from, to, limit) })
+func (r *readerSlot) outline(ctx context.Context, from, to sessionlog.Seq, b *budget) ([]sessionlog.Event, error) {
+	return lend(ctx, r, func(c *readConn) ([]sessionlog.Event, error) { return c.outline(ctx, from, to, b) })
 }
 
 // lend gives the connection to one reader.

@@ -8,13 +8,13 @@ import (
 )
 
 // seal turns a file whose last event is session.closed into one self-contained,
-// read-only file. It runs in the writer goroutine, or before there is one.
+// read-only file. The caller has the turn, or is alone.
 func (f *File) seal() error {
 	resume, err := f.reader.pause()
 	if err == nil {
-		err = f.w.seal()
+		err = f.s.seal()
 	}
-	err = errors.Join(err, f.w.close())
+	err = errors.Join(err, f.s.close())
 	if err == nil {
 		err = f.protect()
 	}
@@ -50,16 +50,16 @@ func (f *File) rollBack() (header, error) {
 	return readHeader(f.fd)
 }
 
-func (w *writer) seal() error {
-	if err := w.closeStmts(); err != nil { // open statements keep the mode from changing
+func (s *store) seal() error {
+	if err := s.closeStmts(); err != nil { // open statements keep the mode from changing
 		return err
 	}
 	// Another process that reads the file now keeps it from changing its mode.
-	if err := w.c.exec("PRAGMA busy_timeout=1000"); err != nil {
+	if err := s.c.exec("PRAGMA busy_timeout=1000"); err != nil {
 		return err
 	}
-	if err := w.c.want("PRAGMA wal_checkpoint(TRUNCATE)", int64(0)); err != nil {
+	if err := s.c.want("PRAGMA wal_checkpoint(TRUNCATE)", int64(0)); err != nil {
 		return err
 	}
-	return w.c.want("PRAGMA journal_mode=DELETE", "delete")
+	return s.c.want("PRAGMA journal_mode=DELETE", "delete")
 }

@@ -57,7 +57,8 @@ func TestSeal(t *testing.T) {
 	d := newDir(t, Config{})
 	f := create(t, d)
 	fill(t, f, "")
-	if _, err := f.reader.read(t.Context(), 1, 7, 10); err != nil { // a reader is no obstacle
+	flushFile(t, f)
+	if _, err := f.reader.read(t.Context(), 1, 7, &budget{limit: 10}); err != nil { // a reader is no obstacle
 		t.Fatal(err)
 	}
 	appendAll(t, f, closeEvent())
@@ -65,7 +66,7 @@ func TestSeal(t *testing.T) {
 	if n := count(t, f); n != 8 {
 		t.Errorf("%d events after the seal, want 8", n)
 	}
-	if evs, err := f.reader.read(t.Context(), 1, 8, 10); err != nil || len(evs) != 8 {
+	if evs, err := f.reader.read(t.Context(), 1, 8, &budget{limit: 10}); err != nil || len(evs) != 8 {
 		t.Errorf("read from the sealed file: %d events, %v", len(evs), err)
 	}
 	if err := f.Close(); err != nil {
@@ -283,6 +284,7 @@ func TestOpenFileLive(t *testing.T) {
 	d := newDir(t, Config{})
 	f := create(t, d)
 	fill(t, f, "")
+	flushFile(t, f)
 	path := filepath.Join(t.TempDir(), "copy.caisey")
 	copyFile(t, f.path, path)
 	copyFile(t, f.path+"-wal", path+"-wal")

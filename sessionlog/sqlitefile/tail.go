@@ -2,6 +2,7 @@ package sqlitefile
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/caisey/caisey/sessionlog"
 )
@@ -13,16 +14,20 @@ const (
 )
 
 // A tail is the newest durable events, so that those who follow a session do not
-// ask SQLite for what was just written.
+// ask SQLite for what was just written. All that is not in the file yet is in it.
 type tail struct {
 	evs   []sessionlog.Event // in order, without gap, ending at the head
 	bytes int
 }
 
-// add appends ev as a reader of the file gets it.
-func (t *tail) add(ev sessionlog.Event, leaf []byte) {
+// add appends ev as a reader of the file gets it. The leaf's bytes stay in use,
+// unless they are copied.
+func (t *tail) add(ev sessionlog.Event, leaf []byte, copied bool) {
 	if i := bytes.Index(leaf, bodyField); i >= 0 {
-		ev.Body = bytes.Clone(leaf[i+len(bodyField) : len(leaf)-1])
+		ev.Body = leaf[i+len(bodyField) : len(leaf)-1 : len(leaf)-1]
+		if copied {
+			ev.Body = bytes.Clone(ev.Body)
+		}
 	}
 	t.evs = append(t.evs, ev)
 	t.bytes += size(ev)
@@ -32,10 +37,10 @@ func (t *tail) add(ev sessionlog.Event, leaf []byte) {
 // escaped, nowhere earlier.
 var bodyField = []byte(`,"body":`)
 
-// trim drops what is too much.
-func (t *tail) trim() {
+// trim drops what is too much of what the file has: up to inFile.
+func (t *tail) trim(inFile sessionlog.Seq) {
 	drop := 0
-	for len(t.evs)-drop > tailEvents || t.bytes > tailBytes {
+	for drop < len(t.evs) && t.evs[drop].Seq <= inFile && (len(t.evs)-drop > tailEvents || t.bytes > tailBytes) {
 		t.bytes -= size(t.evs[drop])
 		drop++
 	}
@@ -43,14 +48,12 @@ func (t *tail) trim() {
 	t.evs = t.evs[drop:]
 }
 
-// read returns the events from seq on within the limits of Read, and false if
+// read appends the events from seq on that b has room for, and returns false if
 // the tail does not reach back that far.
-func (t *tail) read(from sessionlog.Seq, limit int) ([]sessionlog.Event, bool) {
+func (t *tail) read(evs []sessionlog.Event, from sessionlog.Seq, b *budget) ([]sessionlog.Event, bool) {
 	if len(t.evs) == 0 || from < t.evs[0].Seq {
-		return nil, false
+		return evs, false
 	}
-	var evs []sessionlog.Event
-	b := budget{limit: limit}
 	for _, ev := range t.evs[from-t.evs[0].Seq:] {
 		if !b.take(size(ev)) {
 			break
@@ -60,6 +63,17 @@ func (t *tail) read(from sessionlog.Seq, limit int) ([]sessionlog.Event, bool) {
 	return evs, true
 }
 
+// outline returns the events after seq that are not output.
+func (t *tail) outline(after sessionlog.Seq) (evs []sessionlog.Event) {
+	for i := len(t.evs) - 1; i >= 0 && t.evs[i].Seq > after; i-- {
+		if t.evs[i].Chunk == nil {
+			evs = append(evs, t.evs[i])
+		}
+	}
+	slices.Reverse(evs)
+	return evs
+}
+
 // size is what an event counts for in memory and in a Read.
 func size(ev sessionlog.Event) int {
 	n := len(ev.Body)
@@ -67,4 +81,27 @@ func size(ev sessionlog.Event) int {
 		n += len(ev.Chunk.Data)
 	}
 	return n
+}
+
+// keep puts what was recorded in the tail, and where the journal has it, among
+// what is to be filled. f.mu is held.
+func (f *File) keep(b *batch, filed bool) {
+	i, old := 0, 0
+	if filed {
+		f.inFile = b.last
+		if old = len(b.ends) - tailEvents; old > 0 {
+			f.tail = tail{}
+		}
+	} else {
+		f.pending = append(f.pending, b)
+		f.pendingBytes += b.size()
+	}
+	_ = b.each(func(ev *sessionlog.Event, leaf []byte) error {
+		if i >= old {
+			f.tail.add(*ev, leaf, filed)
+		}
+		i++
+		return nil
+	})
+	f.tail.trim(f.inFile)
 }
