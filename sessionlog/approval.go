@@ -22,6 +22,9 @@ type Hold struct {
 	// Rules names the rules of the policy that hold the step.
 	Rules   []string  `json:"rules"`
 	Expires time.Time `json:"expires"`
+	// Targets is how many endpoints it was asked for at once, where that was told: a
+	// rule may ask.
+	Targets int `json:"targets,omitempty"`
 }
 
 // Answer is the body of ApprovalGranted, ApprovalDenied and ApprovalOverridden. The

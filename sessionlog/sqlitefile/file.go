@@ -157,6 +157,9 @@ func (f *File) startWriter() {
 		clock:  f.cfg.Clock, hash: f.cfg.Signer != nil,
 	}
 	for _, b := range f.host.enter(f) {
+		if b.last <= f.s.seq { // the file has it after all
+			continue
+		}
 		f.keep(b, false)
 		f.head.Seq, f.w.encoder.ledger.seq = b.last, b.last
 		for _, ch := range b.grown {

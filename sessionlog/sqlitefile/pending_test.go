@@ -270,13 +270,15 @@ func TestPipelineRollsBack(t *testing.T) {
 	if _, err := after.Wait(t.Context()); !errors.As(err, &gap) || gap.Want != 8 {
 		t.Errorf("what followed it: %v", err)
 	}
-	if head, err := other.Wait(t.Context()); err != nil || head.Seq != 8 { // the journal has it
-		t.Errorf("what did not: %+v, %v", head, err)
+	// What the failed commit wrote may come back: nothing else may take its place in
+	// the journal, however well that is.
+	if head, err := other.Wait(t.Context()); err == nil {
+		t.Errorf("what did not: %+v", head)
 	}
 	f.turn <- struct{}{}
 	f.s.broken = nil
 	<-f.turn
-	if n := count(t, f); n != 8 {
-		t.Errorf("%d events, want 8", n)
+	if n := count(t, f); n != 7 {
+		t.Errorf("%d events, want 7", n)
 	}
 }

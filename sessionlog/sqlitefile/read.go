@@ -147,7 +147,7 @@ func (c *readConn) read(ctx context.Context, from, to sessionlog.Seq, b *budget)
 		want++
 		return nil
 	})
-	if err == nil && len(evs) == 0 {
+	if err == nil && len(evs) == 0 && !b.spent {
 		return nil, damaged(from, "is missing")
 	}
 	return evs, err

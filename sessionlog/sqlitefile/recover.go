@@ -1,6 +1,7 @@
 package sqlitefile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,9 +15,6 @@ import (
 	"github.com/caisey/caisey/sessionlog"
 	"github.com/caisey/caisey/sessionlog/sqlitefile/journal"
 )
-
-// keptSuffix ends the name of a segment that could not be put into the records.
-const keptSuffix = ".kept"
 
 // startJournal puts into the records what a process that died left in the
 // journal, and begins a new one.
@@ -59,8 +57,11 @@ func (d *Dir) replay(left journal.Left) error {
 		d.cfg.Logf("%s: %v after %d frames", left.Name, left.Damage, len(left.Entries))
 	}
 	if keep {
-		d.cfg.Logf("%s is kept as %s", left.Name, left.Name+keptSuffix)
-		return errors.Join(d.root.Rename(left.Name, left.Name+keptSuffix), d.sync("."))
+		d.cfg.Logf("%s is kept as %s", left.Name, left.Name+journal.KeptSuffix)
+		// A link, not a rename, as it never replaces what is there.
+		if err := d.root.Link(left.Name, left.Name+journal.KeptSuffix); err != nil {
+			return err
+		}
 	}
 	return errors.Join(d.root.Remove(left.Name), d.sync("."))
 }
@@ -122,6 +123,9 @@ func (s *store) decode(entries []journal.Entry) ([]*batch, error) {
 		first, last := e.Rows[0].Seq, e.Rows[len(e.Rows)-1].Seq
 		switch {
 		case last <= l.seq:
+			if err := s.same(e.Rows[len(e.Rows)-1]); err != nil {
+				return batches, err
+			}
 			continue
 		case first > l.seq+1:
 			return batches, fmt.Errorf("events %d to %d: record ends at %d", first, last, l.seq)
@@ -135,6 +139,21 @@ func (s *store) decode(entries []journal.Entry) ([]*batch, error) {
 		batches = append(batches, b)
 	}
 	return batches, nil
+}
+
+// same reports whether the file has another event in the place of a row.
+func (s *store) same(row sessionlog.Row) error {
+	vals, err := s.c.row("SELECT CAST(leaf AS BLOB) FROM event WHERE seq = ?", int64(row.Seq))
+	if err != nil {
+		return err
+	}
+	if len(vals) == 0 {
+		return nil // it is of what is to be inserted
+	}
+	if leaf, _ := vals[0].([]byte); !bytes.Equal(leaf, row.Leaf) {
+		return fmt.Errorf("event %d: record has another one there", row.Seq)
+	}
+	return nil
 }
 
 // decodeEntry is the inverse of batch.frame. What may not follow is an error.

@@ -253,3 +253,98 @@ func TestRecoveryKeepsDamage(t *testing.T) {
 		t.Errorf("%d events, want 3", n)
 	}
 }
+
+// What is kept is never written over by what is kept later.
+func TestKeptSegmentsStay(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "records")
+	if err := openAt(t, dir, Config{}).Close(); err != nil {
+		t.Fatal(err)
+	}
+	for i, text := range []string{"a first strange segment", "a second strange segment"} {
+		name := filepath.Join(dir, fmt.Sprintf("caisey-journal-%06d", 2*i+1))
+		writeFile(t, name, []byte(text))
+		d, err := OpenDir(dir, Config{Logf: t.Logf})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := create(t, d)
+		fill(t, f, "") // makes a segment of its own
+		for _, s := range segmentsOf(t, dir) {
+			if s == filepath.Base(name) {
+				t.Errorf("the number of what is kept is used again: %v", s)
+			}
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(name + ".kept"); err != nil || string(b) != text {
+			t.Errorf("kept: %q, %v", b, err)
+		}
+	}
+}
+
+// A journal that has another event in a place of the record than the record has is
+// kept: somebody was told of it.
+func TestRecoveryOtherEvent(t *testing.T) {
+	d := openAt(t, filepath.Join(t.TempDir(), "records"), Config{})
+	still(d)
+	f := create(t, d)
+	fill(t, f, "")
+	appendAll(t, f, noteEvent("in the journal"))
+	dir := died(t, d)
+	path := filepath.Join(dir, "acme", string(idOf(f.path))+Ext)
+	c, err := openConn(path, "rw", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := strings.Replace(string(leafOf(t, f, f.Head().Seq)), "in the journal", "in the record.", 1)
+	for seq := sessionlog.Seq(1); seq <= f.Head().Seq; seq++ {
+		leaf := string(leafOf(t, f, seq))
+		if seq == f.Head().Seq {
+			leaf = other
+		}
+		if err := c.exec("INSERT OR IGNORE INTO event (seq, leaf) VALUES (?, ?)", int64(seq), leaf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.close(); err != nil {
+		t.Fatal(err)
+	}
+	next := openAt(t, dir, Config{Logf: t.Logf})
+	defer next.Close()
+	if kept := segmentsOf(t, dir); len(kept) != 1 || !strings.HasSuffix(kept[0], ".kept") {
+		t.Errorf("segments %v", kept)
+	}
+}
+
+// leafOf returns the leaf of an event that f has acknowledged.
+func leafOf(t *testing.T, f *File, seq sessionlog.Seq) []byte {
+	t.Helper()
+	evs, err := f.Read(t.Context(), seq, 1)
+	if err != nil || len(evs) != 1 {
+		t.Fatalf("event %d: %v, %v", seq, evs, err)
+	}
+	leaf, err := sessionlog.AppendLeaf(nil, evs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leaf
+}
+
+// A Read that has no room left is not a record without events.
+func TestSpentBudget(t *testing.T) {
+	d := openAt(t, filepath.Join(t.TempDir(), "records"), Config{})
+	f := create(t, d)
+	fill(t, f, "")
+	flushFile(t, f)
+	_, err := lend(t.Context(), &f.reader, func(c *readConn) (any, error) {
+		evs, err := c.read(t.Context(), 1, f.Head().Seq, &budget{limit: 10, events: 1, bytes: maxReadBytes})
+		if len(evs) > 0 {
+			t.Errorf("%d events where there was room for none", len(evs))
+		}
+		return nil, err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

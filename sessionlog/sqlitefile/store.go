@@ -30,6 +30,7 @@ type store struct {
 	fixed  string // what it is set to instead, if not empty: for tests
 	seq    sessionlog.Seq
 	sealed bool
+	pages  int // in the WAL since it was last copied into the file, about
 	// broken is the error of the disk after which nobody knows what is on it: the
 	// file takes nothing more until it is opened again.
 	broken error
@@ -54,6 +55,9 @@ func (s *store) open(path, synchronous string, signer note.Signer) (err error) {
 		return err
 	}
 	s.level = full
+	if err := s.c.exec("PRAGMA wal_autocheckpoint=0"); err != nil {
+		return err
+	}
 	if err := s.prepare(); err != nil {
 		return fmt.Errorf("prepare: %w", err)
 	}
@@ -149,8 +153,32 @@ func (s *store) insert(level string, sign bool, batches ...*batch) error {
 	}
 	for _, b := range batches {
 		s.seq, s.sealed = b.last, b.sealed
+		s.pages += b.size() / pageSize
 	}
+	s.pages += commitPages
+	s.copyWAL()
 	return nil
+}
+
+// The WAL is copied into the file after about copyPages pages. A commit writes about
+// commitPages of them beside its rows.
+const (
+	pageSize    = 4096
+	commitPages = 6
+	copyPages   = 1000
+)
+
+// copyWAL copies the WAL into the file when it is time. SQLite would do it by itself,
+// but passes over an error of the disk, after which nobody knows what is on it. What
+// was committed stays committed; a full disk only makes the WAL longer.
+func (s *store) copyWAL() {
+	if s.pages < copyPages {
+		return
+	}
+	s.pages = 0
+	if err := s.c.exec("PRAGMA wal_checkpoint(PASSIVE)"); isBroken(err) {
+		s.broken = err
+	}
 }
 
 // set sets how durable the next commits are.

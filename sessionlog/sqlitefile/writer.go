@@ -15,6 +15,9 @@ type writer struct {
 	frame   journal.Frame
 	spare   *batch
 	past    bool // the journal did not take the newest batch
+	// failed says that the newest commit in the file failed: what it wrote may stand
+	// in the WAL, whole, and come back. The next batch goes to the same place.
+	failed bool
 
 	// flight is the batch that is being committed, beside the writer; nil if there
 	// is none. landed gets its error.
@@ -67,7 +70,7 @@ func (w *writer) newBatch() *batch {
 
 // dispatch records b: the journal takes it, or the file at once.
 func (f *File) dispatch(b *batch) {
-	if !b.sealed && b.size() < directBytes && f.room(b) {
+	if !b.sealed && !f.w.failed && b.size() < directBytes && f.room(b) {
 		err := f.append(b)
 		if err == nil {
 			f.w.encoder.ledger.commit(b.end)
@@ -99,6 +102,7 @@ func (f *File) collect() error {
 	}
 	f.w.flight = nil
 	err := <-f.w.landed
+	f.w.failed = err != nil
 	if err != nil {
 		f.w.encoder.ledger.rollback(b.start)
 		return err

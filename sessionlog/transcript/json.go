@@ -135,6 +135,10 @@ func (e *Encoder) typed(ev sessionlog.Event) (any, error) {
 		return decode[sessionlog.Ended](ev)
 	case sessionlog.NoteAdded:
 		return decode[sessionlog.Note](ev)
+	case sessionlog.ApprovalRequested:
+		return holdOf(ev)
+	case sessionlog.ApprovalGranted, sessionlog.ApprovalDenied, sessionlog.ApprovalOverridden:
+		return decode[sessionlog.Answer](ev)
 	case sessionlog.StepOutput:
 		return outputOf(ev), nil
 	}
@@ -151,6 +155,18 @@ func decode[T any](ev sessionlog.Event) (any, error) {
 	}
 	err := ev.Decode(&v)
 	return v, err
+}
+
+func holdOf(ev sessionlog.Event) (any, error) {
+	var b sessionlog.Hold
+	if err := ev.Decode(&b); err != nil {
+		return nil, err
+	}
+	b.Expires = b.Expires.UTC()
+	if b.Rules == nil {
+		b.Rules = []string{}
+	}
+	return b, nil
 }
 
 func outputOf(ev sessionlog.Event) any {

@@ -137,14 +137,17 @@ func stripSGR(text []byte) []byte {
 }
 
 // under prints a line that belongs to a step.
-func (p *Printer) under(ev sessionlog.Event, text string) {
+func (p *Printer) under(ev sessionlog.Event, text string) { p.below(ev, outPrefix, text) }
+
+// below prints such a line behind a prefix.
+func (p *Printer) below(ev sessionlog.Event, prefix, text string) {
 	st := p.step(ev.Step)
 	if p.open != st {
 		p.line(ev.Time, st.by, p.name+" > "+st.command+": "+text)
 		return
 	}
 	p.endLine()
-	p.buf = append(append(append(p.buf, outPrefix...), text...), '\n')
+	p.buf = append(append(append(p.buf, prefix...), text...), '\n')
 }
 
 func (p *Printer) gap(ev sessionlog.Event) {

@@ -41,7 +41,7 @@ type remarkKind string
 
 const (
 	endOK    remarkKind = "ok"     // how the step ended
-	endOther remarkKind = "failed" // how it ended, and not well
+	endOther remarkKind = "failed" // how it ended, and not well; an answer at the gate that people look for
 	missing  remarkKind = "gap"    // what the record does not have
 	said     remarkKind = "said"
 )
@@ -93,6 +93,8 @@ func (p *page) Print(ev sessionlog.Event) error {
 		p.ended(ev)
 	case sessionlog.NoteAdded:
 		p.note(ev)
+	default:
+		p.gate(ev)
 	}
 	return p.write()
 }
@@ -133,6 +135,9 @@ func (p *page) requested(ev sessionlog.Event) {
 	st := &step{n: p.count, by: vt.Plain(ev.Actor.Name()), command: safe(b.Command)}
 	p.steps[ev.Step] = st
 	p.head(ev.Time, st)
+	for _, text := range Asked(b) {
+		p.remark(ev.Time, st, remark{said, text})
+	}
 }
 
 func (p *page) head(at time.Time, st *step) {

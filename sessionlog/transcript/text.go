@@ -85,6 +85,8 @@ func (p *Printer) Print(ev sessionlog.Event) error {
 		p.ended(ev)
 	case sessionlog.NoteAdded:
 		p.note(ev)
+	default:
+		p.gate(ev)
 	}
 	return p.write()
 }
@@ -133,6 +135,9 @@ func (p *Printer) requested(ev sessionlog.Event) {
 	st := &step{by: vt.Plain(ev.Actor.Name()), command: vt.Plain(b.Command)}
 	p.steps[ev.Step] = st
 	p.head(ev.Time, st, "")
+	for _, text := range Asked(b) {
+		p.below(ev, gatePrefix, text)
+	}
 }
 
 // head prints the line that says who asked for a step, where, and what.

@@ -90,15 +90,11 @@ type settled struct {
 // Open returns a Journal whose segments are in root. Those that are there already
 // belong to Read and are left alone.
 func Open(root *os.Root, cfg Config) (*Journal, error) {
-	ns, err := numbers(root)
+	newest, err := highest(root)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	j := &Journal{cfg: cfg.withDefaults(), root: root, turn: make(chan struct{}, 1)}
-	if len(ns) > 0 {
-		j.number = ns[len(ns)-1]
-	}
-	return j, nil
+	return &Journal{cfg: cfg.withDefaults(), root: root, turn: make(chan struct{}, 1), number: newest}, nil
 }
 
 // Append returns once f is on the disk, together with all that others append at

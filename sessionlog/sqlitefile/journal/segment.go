@@ -52,6 +52,25 @@ func numbers(root *os.Root) ([]int, error) {
 	return ns, nil
 }
 
+// KeptSuffix ends the name of a segment that could not be put into the records and
+// is kept for people. Its number is not used again.
+const KeptSuffix = ".kept"
+
+// highest returns the highest number that a segment has or had, as far as can be told.
+func highest(root *os.Root) (int, error) {
+	entries, err := fs.ReadDir(root.FS(), ".")
+	if err != nil {
+		return 0, err
+	}
+	most := 0
+	for _, e := range entries {
+		if n, ok := segmentNumber(strings.TrimSuffix(e.Name(), KeptSuffix)); ok {
+			most = max(most, n)
+		}
+	}
+	return most, nil
+}
+
 // A Left is a segment that a process left that died.
 type Left struct {
 	Name    string
