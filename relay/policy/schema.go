@@ -1,0 +1,45 @@
+package policy
+
+// Schema returns the Cedar schema over which policies are written.
+func Schema() string { return schemaText }
+
+const schemaText = `// Who asks. A lead is in Role::"technician" and Role::"viewer", too.
+entity Role;
+entity Technician in [Role] { name: String };
+
+// Where. Labels are tags: resource.hasTag("tier") && resource.getTag("tier") == "prod".
+entity Client;
+entity Endpoint in [Client] { name: String, client: String, os: String } tags String;
+
+type About = {
+  approvals: Long,  // how many other people have approved exactly this
+  command: String,  // the line as it was typed: a tripwire, not a boundary
+  targets: Long,    // how many endpoints it was asked for at once
+  now: datetime,
+  hour: Long,       // 0 to 23, where the relay is
+  weekday: Long     // 1, Monday, to 7, Sunday
+};
+
+// What a step may do to the endpoint.
+action "run";
+action "read", "probe", "shell", "change" in ["run"]
+  appliesTo { principal: [Technician], resource: [Endpoint], context: About };
+
+// Say yes to what somebody else asked for.
+action "approve" appliesTo { principal: [Technician], resource: [Endpoint], context: About };
+`
+
+// Default is the policy of a relay to which none was applied: technicians run
+// whatever they want without waiting for anybody, and leads may approve.
+const Default = `// Technicians run commands and checks. There are no gates.
+@id("technicians-run")
+permit (principal in Role::"technician", action in Action::"run", resource);
+
+// Leads say yes where a gate asks for it. A gate is a rule such as
+//
+//   @id("changes-in-production-need-a-lead")
+//   forbid (principal, action == Action::"change", resource in Client::"acme")
+//   when { resource.hasTag("tier") && resource.getTag("tier") == "prod" && context.approvals < 1 };
+@id("leads-approve")
+permit (principal in Role::"lead", action == Action::"approve", resource);
+`
