@@ -3,10 +3,12 @@ package agent
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"github.com/caisey/caisey/agent/policy"
 	"github.com/caisey/caisey/agent/spool"
 )
 
@@ -40,6 +42,10 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	resume, err := openResume(d)
+	if err != nil {
+		return err
+	}
 	journal, err := spool.OpenJournal(d.file("ran"))
 	if err != nil {
 		return err
@@ -49,12 +55,26 @@ func Run(ctx context.Context, cfg Config) error {
 		return errors.Join(err, journal.Close())
 	}
 	cfg.log().Info("agent starts", "name", e.Name, "client", e.Client, "relay", e.Addr)
+	tellPolicy(cfg.log(), steps.policy)
 	l := &link{
 		cfg: cfg, steps: steps, log: cfg.log(), relay: e.Addr,
+		note: d.noteStatus, resume: resume,
 		dialer: &dialer{cfg: cfg, identity: identity, key: e.RelayKey, addr: e.Addr},
 	}
+	defer d.forgetStatus()
 	l.runUntil(ctx)
 	return errors.Join(steps.close(), journal.Close())
+}
+
+// tellPolicy logs what the endpoint's own policy is now. Whoever changes it need not
+// look here: it is read at every step.
+func tellPolicy(log *slog.Logger, file *policy.File) {
+	p, err := file.Read()
+	if err != nil {
+		log.Error("own policy can not be used: everything is refused until it can", "file", file.Path, "err", err)
+		return
+	}
+	log.Info("own policy", "file", file.Path, "says", p.String())
 }
 
 // runUntil keeps the agent connected until ctx ends, and some longer: what

@@ -4,8 +4,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime"
 
+	"github.com/caisey/caisey/agent/policy"
 	"github.com/caisey/caisey/agent/proc"
 	"github.com/caisey/caisey/agent/spool"
 	"github.com/caisey/caisey/relay/wire"
@@ -28,6 +30,9 @@ type Config struct {
 	Socket func() (net.PacketConn, error)
 	// MaxSteps is how many steps run at once. If zero, wire.MaxStreams.
 	MaxSteps int
+	// Policy is the file of the endpoint's own policy (package policy), which must be
+	// there. If empty, it is "policy" in Data, which need not be.
+	Policy string
 	// Spool says how much output a step may keep.
 	Spool spool.Config
 
@@ -55,6 +60,14 @@ func (c Config) maxSteps() int {
 		return wire.MaxStreams
 	}
 	return c.MaxSteps
+}
+
+// PolicyFile returns where the endpoint's own policy stands.
+func (c Config) PolicyFile() *policy.File {
+	if c.Policy != "" {
+		return &policy.File{Path: c.Policy, Required: true}
+	}
+	return &policy.File{Path: filepath.Join(c.Data, "policy")}
 }
 
 func (c Config) socket() (net.PacketConn, error) {

@@ -22,9 +22,13 @@ type Enrolment struct {
 // ErrNotEnrolled says that a data directory has no enrolment.
 var ErrNotEnrolled = errors.New("this machine is not enrolled")
 
+// ReadEnrolment reads the enrolment in a data directory. It returns ErrNotEnrolled if
+// there is none.
+func ReadEnrolment(path string) (Enrolment, error) { return (&dataDir{path: path}).enrolment() }
+
 // Enrolled reports whether a data directory has an enrolment.
 func Enrolled(path string) bool {
-	_, err := (&dataDir{path: path}).enrolment()
+	_, err := ReadEnrolment(path)
 	return err == nil
 }
 
@@ -88,17 +92,25 @@ func (d *dataDir) writeEnrolment(e Enrolment) error {
 	if err != nil {
 		return fmt.Errorf("encode enrolment: %w", err)
 	}
-	temp := d.file("agent.json.new")
+	if err := d.write("agent.json", append(b, '\n')); err != nil {
+		return fmt.Errorf("write enrolment: %w", err)
+	}
+	return nil
+}
+
+// write makes b the content of a file, whole or not at all, and on disk.
+func (d *dataDir) write(name string, b []byte) error {
+	temp := d.file(name + ".new")
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return fmt.Errorf("write enrolment: %w", err)
+		return err
 	}
-	_, err = f.Write(append(b, '\n'))
+	_, err = f.Write(b)
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write enrolment: %w", err)
+		return err
 	}
-	if err := os.Rename(temp, d.file("agent.json")); err != nil {
-		return fmt.Errorf("write enrolment: %w", err)
+	if err := os.Rename(temp, d.file(name)); err != nil {
+		return err
 	}
 	return syncDir(d.path)
 }

@@ -7,6 +7,8 @@
 //	agent.key        its Ed25519 key, which never leaves the machine
 //	agent.json       what enrolment told it: its name, its relay and that one's key
 //	lock             held while an agent uses the directory
+//	policy           the endpoint's own policy, if its administrator wrote one
+//	status.json      whether it is connected (Status), for people on the machine
 //	ran              the ids of the steps that were started (spool.Journal)
 //	spool/STEP/      what a step wrote (spool.Spool), and in proc.json its process
 //

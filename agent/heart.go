@@ -3,19 +3,23 @@ package agent
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
+	"github.com/caisey/caisey/agent/policy"
 	"github.com/caisey/caisey/relay/wire"
 )
 
 // silence is how long a relay may leave heartbeats unanswered.
 const silence = wire.HeartbeatEvery * 5 / 2
 
-// A heart probes the connection and the clocks.
+// A heart probes the connection and the clocks, and tells what the endpoint's own
+// policy allows where that changes.
 type heart struct {
 	// Static.
 	c       *control
+	policy  *policy.File
 	answers chan answer
 	dead    *time.Timer // closes a connection that is silent
 	isDrain atomic.Bool
@@ -25,6 +29,7 @@ type heart struct {
 	stamp     int64     // its agent_time
 	offset    time.Duration
 	roundTrip time.Duration
+	told      []string // the effects that the relay knows of
 }
 
 // An answer is a heartbeat that came back, and when.
@@ -33,8 +38,8 @@ type answer struct {
 	at   time.Time
 }
 
-func newHeart(c *control) *heart {
-	return &heart{c: c, answers: make(chan answer, 4)}
+func newHeart(c *control, file *policy.File, told []string) *heart {
+	return &heart{c: c, policy: file, told: told, answers: make(chan answer, 4)}
 }
 
 // run sends heartbeats until ctx ends: one at once, one as soon as the first
@@ -71,6 +76,9 @@ func (h *heart) run(ctx context.Context) error {
 }
 
 func (h *heart) send() error {
+	if err := h.tell(); err != nil {
+		return closeCause(h.c.conn, err)
+	}
 	h.sent = time.Now()
 	h.stamp = h.sent.UnixNano()
 	err := h.c.send(&wire.FromAgent{Message: &wire.FromAgent_Heartbeat{Heartbeat: &wire.Heartbeat{
@@ -81,6 +89,17 @@ func (h *heart) send() error {
 		return closeCause(h.c.conn, err)
 	}
 	return nil
+}
+
+// tell says hello again, with nothing but the effects, if they are others than the
+// relay was told.
+func (h *heart) tell() error {
+	now := h.policy.Effects()
+	if slices.Equal(now, h.told) {
+		return nil
+	}
+	h.told = now
+	return h.c.send(&wire.FromAgent{Message: &wire.FromAgent_Hello{Hello: &wire.Hello{Effects: now}}})
 }
 
 // measure takes the answer to the last heartbeat. The relay is taken to have

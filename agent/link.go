@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -39,7 +40,9 @@ type link struct {
 	steps  *steps
 	log    *slog.Logger
 	relay  string
+	note   func(Status) error
 	dialer *dialer // owned by redial
+	resume *resume // the same
 
 	mu      sync.Mutex // guards what follows
 	control *control   // of the connection that is welcome, or nil
@@ -48,14 +51,19 @@ type link struct {
 // redial connects, again and again, until ctx ends.
 func (l *link) redial(ctx context.Context) {
 	defer l.dialer.close()
-	failures := 0
+	failures, away := 0, Status{Since: time.Now(), Why: "it starts"}
+	l.tell(away)
 	for ctx.Err() == nil {
 		welcome, err := l.connect(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		if welcome {
-			failures = 0
+			failures, away.Since = 0, time.Now()
+		}
+		if why := err.Error(); welcome || why != away.Why {
+			away.Why = why
+			l.tell(away)
 		}
 		wait := pause(failures, err)
 		failures++
@@ -91,8 +99,9 @@ func (l *link) connect(ctx context.Context) (welcome bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	effects := l.steps.policy.Effects()
 	c, answer, err := greet(ctx, conn, &wire.FromAgent{Message: &wire.FromAgent_Hello{Hello: &wire.Hello{
-		Machine: l.cfg.machine(), Steps: l.steps.ids(),
+		Machine: l.cfg.machine(), Steps: l.steps.ids(), Effects: effects, Resume: l.resume.it,
 	}}})
 	if err == nil && answer.GetWelcome() == nil {
 		err = errors.New("the relay answered something else than a welcome")
@@ -103,15 +112,28 @@ func (l *link) connect(ctx context.Context) (welcome bool, err error) {
 	}
 	w := answer.GetWelcome()
 	l.log.Info("connected", "relay", l.relay, "name", w.GetName(), "client", w.GetClient())
+	l.keep(c, w.GetResume())
 	l.set(c)
 	defer l.set(nil)
-	return true, l.serve(ctx, c)
+	l.tell(Status{Connected: true, Since: time.Now()})
+	return true, l.serve(ctx, c, newHeart(c, l.steps.policy, effects))
+}
+
+// keep writes down what the relay wants to be shown next time, and tells it so.
+func (l *link) keep(c *control, it []byte) {
+	if len(it) == 0 {
+		return // an older relay
+	}
+	if err := l.resume.keep(it); err != nil {
+		l.log.Warn("what the relay gave is not kept: it will see the same as before", "err", err)
+		return
+	}
+	_ = c.send(&wire.FromAgent{Message: &wire.FromAgent_Kept{Kept: &wire.Kept{Resume: it}}}) // if it fails, so does serve
 }
 
 // serve does what a connection is for. Each part ends the others by its error.
-func (l *link) serve(ctx context.Context, c *control) error {
+func (l *link) serve(ctx context.Context, c *control, beats *heart) error {
 	g, ctx := errgroup.WithContext(ctx)
-	beats := newHeart(c)
 	g.Go(func() error { return l.listen(c, beats) })
 	g.Go(func() error { return beats.run(ctx) })
 	g.Go(func() error {
@@ -158,6 +180,17 @@ func (l *link) listen(c *control, beats *heart) error {
 		default:
 			l.log.Debug("relay sent a message that is not known here", "message", fmt.Sprintf("%T", m))
 		}
+	}
+}
+
+// tell notes for people on the machine what became of the connection.
+func (l *link) tell(st Status) {
+	st.Relay = l.relay
+	if l.cfg.Policy != "" {
+		st.Policy, _ = filepath.Abs(l.cfg.Policy)
+	}
+	if err := l.note(st); err != nil {
+		l.log.Debug("status not noted", "err", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -69,5 +70,8 @@ func (s *steps) recover(id string) (*step, error) {
 		exit.Duration = max(0, time.Now().UnixNano()-at)
 	}
 	s.log.Warn("command was lost with the earlier agent", "step", id, "pid", process.Pid)
-	return st, st.end(s.ctx, exit)
+	if err := st.end(s.ctx, exit); err != nil {
+		return nil, errors.Join(err, sp.Close())
+	}
+	return st, nil
 }

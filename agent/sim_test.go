@@ -35,6 +35,7 @@ func (c *cable) SendPacket(p simnet.Packet) error {
 type world struct {
 	*stubRelay
 	cable *cable
+	data  string // the agent's directory
 	stop  func()
 }
 
@@ -51,8 +52,9 @@ func simulate(t *testing.T, test func(t *testing.T, w *world)) {
 		t.Cleanup(func() { _ = sim.Close() })
 		w.stubRelay = newStubOn(t, relay)
 		w.patience = time.Hour
+		w.data = enrolled(t, w.stubRelay)
 		w.stop = runAgent(t, Config{
-			Data:   enrolled(t, w.stubRelay),
+			Data:   w.data,
 			Socket: func() (net.PacketConn, error) { return agent, nil },
 			start:  startFake,
 		})

@@ -44,9 +44,14 @@ type step struct {
 
 func newStep(id string) *step { return &step{id: id, ready: make(chan struct{})} }
 
-// run starts the process of a new step. The id is on disk before that.
+// run starts the process of a new step, if the endpoint's own policy lets it. The id
+// is on disk before that.
 func (s *steps) run(st *step, m *wire.Start) *wire.Refused {
-	var err error
+	err := s.policy.Check(m.GetEffect(), m.GetCommand())
+	if err != nil {
+		s.log.Warn("command refused", "step", st.id, "technician", m.GetTechnician(), "effect", m.GetEffect(), "why", err)
+		return refuse(wire.Refused_CODE_DENIED, "%v", err)
+	}
 	if st.spool, err = spool.Create(s.path(st.id), s.cfg.Spool); err != nil {
 		s.log.Error("command not started", "step", st.id, "err", err)
 		return refuse(wire.Refused_CODE_BUSY, "%v", err)

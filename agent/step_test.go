@@ -115,6 +115,11 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%.40s: %v", bad, r)
 		}
 	}
+	other := startOf(&wire.Start{Step: "S1", Command: "true", Effect: "read"})
+	other.GetStart().Effect = "change"
+	if r := c.open(other).refused(); r.GetCode() != wire.Refused_CODE_DENIED || !strings.Contains(r.GetWhy(), "digest") {
+		t.Errorf("another effect than the one approved: %v", r)
+	}
 	longest := ": " + strings.Repeat("x", wire.MaxCommand-2)
 	s := c.start("S2", longest)
 	if exit := s.exit(); exit.GetState() != wire.Exit_STATE_OK {

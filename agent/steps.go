@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -14,8 +15,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caisey/caisey/agent/policy"
 	"github.com/caisey/caisey/agent/spool"
 	"github.com/caisey/caisey/relay/wire"
+	"github.com/caisey/caisey/sessionlog/statement"
 )
 
 // steps is all the steps that an agent holds.
@@ -25,6 +28,7 @@ type steps struct {
 	dir     string
 	journal *spool.Journal
 	key     ed25519.PrivateKey // signs how steps ended
+	policy  *policy.File       // the endpoint's own
 	log     *slog.Logger
 	start   starter
 	ctx     context.Context // of the steps' output; ends late in a stop
@@ -61,7 +65,18 @@ func check(m *wire.Start) *wire.Refused {
 	case m.GetOutputLimit() < 0:
 		return refuse(invalid, "the output limit is negative")
 	}
+	if digest := order(m).Digest(); !bytes.Equal(m.GetDigest(), digest[:]) {
+		return refuse(wire.Refused_CODE_DENIED, "this is not the order that was approved: its digest is %x", digest)
+	}
 	return nil
+}
+
+// order is what m tells to do. Its digest is what people approved.
+func order(m *wire.Start) statement.Order {
+	return statement.Order{
+		Step: m.GetStep(), Session: m.GetSession(), Technician: m.GetTechnician(),
+		Effect: m.GetEffect(), Timeout: time.Duration(m.GetTimeout()), Command: m.GetCommand(),
+	}
 }
 
 // validID says whether id can be a step: it becomes the name of a directory.
@@ -208,7 +223,7 @@ func (s *steps) close() error {
 // openSteps takes over what an earlier agent left in dir.
 func openSteps(ctx context.Context, cfg Config, dir string, journal *spool.Journal, key ed25519.PrivateKey) (*steps, error) {
 	s := &steps{
-		cfg: cfg, dir: dir, journal: journal, key: key, log: cfg.log(), start: cfg.starter(),
+		cfg: cfg, dir: dir, journal: journal, key: key, policy: cfg.PolicyFile(), log: cfg.log(), start: cfg.starter(),
 		byID: make(map[string]*step),
 	}
 	// Output is kept while the agent stops, so it does not end with ctx.

@@ -45,6 +45,7 @@ type stubConn struct {
 	hello  *wire.Hello
 	ctl    *quic.Stream
 	drains chan *wire.Drain
+	told   chan []string // the effects of each later hello
 }
 
 // newStub returns a relay on loopback.
@@ -112,7 +113,7 @@ func (r *stubRelay) serve(conn *quic.Conn) {
 		return
 	}
 	frames := wire.NewReader(ctl)
-	c := &stubConn{relay: r, conn: conn, ctl: ctl, drains: make(chan *wire.Drain, 1)}
+	c := &stubConn{relay: r, conn: conn, ctl: ctl, drains: make(chan *wire.Drain, 1), told: make(chan []string, 16)}
 	for {
 		m := &wire.FromAgent{}
 		if err := frames.Read(m); err != nil {
@@ -125,6 +126,10 @@ func (r *stubRelay) serve(conn *quic.Conn) {
 			answer = r.enroll(m.Enroll)
 			r.mu.Unlock()
 		case *wire.FromAgent_Hello:
+			if c.hello != nil {
+				c.told <- m.Hello.GetEffects()
+				continue
+			}
 			answer = r.greet(c, m.Hello)
 		case *wire.FromAgent_Heartbeat:
 			answer = r.beat(m.Heartbeat)
@@ -200,7 +205,15 @@ func (c *stubConn) start(id, command string) *stubStep {
 	return c.open(startOf(&wire.Start{Step: id, Command: command, Session: "s", Technician: "ana"}))
 }
 
-func startOf(m *wire.Start) *wire.ToStep { return &wire.ToStep{Message: &wire.ToStep_Start{Start: m}} }
+// startOf returns m as the order that it is; a shell command, if it does not say.
+func startOf(m *wire.Start) *wire.ToStep {
+	if m.Effect == "" {
+		m.Effect = "shell"
+	}
+	digest := order(m).Digest()
+	m.Digest = digest[:]
+	return &wire.ToStep{Message: &wire.ToStep_Start{Start: m}}
+}
 
 // resume goes on where another stream of the step stood.
 func (c *stubConn) resume(id string, at *stubStep) *stubStep {

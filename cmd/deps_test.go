@@ -55,10 +55,12 @@ var rows = map[string]row{
 
 	"relay/console": {why: "every door talks to this interface, so it knows no door and no relay"},
 	"relay/wire":    {only: true, why: "the agent imports it, and what crosses the wire is decided by the wire alone"},
-	"relay":         {may: []string{"relay/console", "relay/fleet", "sessionlog/search", "sessionlog/verify"}, why: "live sessions know neither transports nor doors: those come and go"},
+	"relay":         {may: []string{"relay/console", "relay/fleet", "relay/policy", "sessionlog/search", "sessionlog/statement", "sessionlog/verify"}, why: "live sessions know neither transports nor doors: those come and go"},
 	"relay/fleet":   {may: []string{"relay/console"}, why: "the catalogue is a fold over a log; roles are named by the console"},
+	"relay/policy":  {may: []string{"relay/console"}, why: "it decides on what it is told, so it knows no fleet and no session"},
+	"relay/penalty": {only: true, why: "it knows addresses and who failed there; what they failed at is the doors' affair"},
 	"relay/quicrelay": {
-		may: []string{"relay", "relay/console", "relay/wire", "relay/fleet"},
+		may: []string{"relay", "relay/console", "relay/wire", "relay/fleet", "relay/penalty"},
 		why: "it turns frames into the relay's links and nothing more",
 	},
 	"relay/verb": {
@@ -66,7 +68,7 @@ var rows = map[string]row{
 		why: "one grammar for all doors: it asks a Backend, never a relay",
 	},
 	"relay/sshd": {
-		may: []string{"relay/console", "relay/verb", "tui", "tui/*"},
+		may: []string{"relay/console", "relay/penalty", "relay/verb", "tui", "tui/*"},
 		why: "a door hands a proved technician to a Backend and must not reach around it",
 	},
 
@@ -74,11 +76,12 @@ var rows = map[string]row{
 		may: []string{"agent/*", "relay/wire", "sessionlog/statement"}, only: true,
 		why: "the agent runs on machines of others: as little as possible goes there",
 	},
-	"agent/proc":  {only: true, why: "starting and ending a process needs nothing of the rest"},
-	"agent/spool": {only: true, why: "keeping bytes until they are acknowledged needs nothing of the rest"},
+	"agent/policy": {only: true, why: "what a machine's owner forbids must not hang on anything of ours"},
+	"agent/proc":   {only: true, why: "starting and ending a process needs nothing of the rest"},
+	"agent/spool":  {only: true, why: "keeping bytes until they are acknowledged needs nothing of the rest"},
 
 	"tui": {
-		may: []string{"relay/console", "tui/*"},
+		may: []string{"relay/console", "sessionlog/transcript", "tui/*"},
 		why: "a screen is a fold over events, whoever serves them",
 	},
 	"tui/vt":     {only: true, why: "the sanitiser is open to everyone, so it may depend on nobody"},

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/caisey/caisey/sessionlog"
@@ -12,22 +13,44 @@ import (
 type agents struct {
 	mu      sync.Mutex // guards what follows
 	links   map[sessionlog.EndpointID]Link
+	revoked map[sessionlog.EndpointID]bool
 	arrived chan struct{} // closed and replaced at every arrival
 }
 
 func newAgents() *agents {
-	return &agents{links: map[sessionlog.EndpointID]Link{}, arrived: make(chan struct{})}
+	return &agents{links: map[sessionlog.EndpointID]Link{}, revoked: map[sessionlog.EndpointID]bool{}, arrived: make(chan struct{})}
 }
 
-// put makes link the endpoint's, and returns the one it replaces, if any.
+// put makes link the endpoint's, and returns the one it replaces, if any; of an
+// endpoint that was revoked, that is link itself.
 func (a *agents) put(id sessionlog.EndpointID, link Link) (old Link) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.revoked[id] {
+		return link
+	}
 	old = a.links[id]
 	a.links[id] = link
 	close(a.arrived)
 	a.arrived = make(chan struct{})
 	return old
+}
+
+// errRevoked says that an endpoint will not come back.
+var errRevoked = errors.New("the endpoint was revoked")
+
+// revoke sends an endpoint away for good; whoever waits for it is told.
+func (a *agents) revoke(id sessionlog.EndpointID) {
+	a.mu.Lock()
+	link := a.links[id]
+	a.revoked[id] = true
+	delete(a.links, id)
+	close(a.arrived)
+	a.arrived = make(chan struct{})
+	a.mu.Unlock()
+	if link != nil {
+		link.Close(errRevoked.Error())
+	}
 }
 
 // drop forgets link, and reports whether it was still the endpoint's.
@@ -49,12 +72,21 @@ func (a *agents) get(id sessionlog.EndpointID) (link Link, arrived <-chan struct
 	return a.links[id], a.arrived
 }
 
-// wait returns the endpoint's link as soon as there is one.
+func (a *agents) isRevoked(id sessionlog.EndpointID) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.revoked[id]
+}
+
+// wait returns the endpoint's link as soon as there is one, or errRevoked.
 func (a *agents) wait(ctx context.Context, id sessionlog.EndpointID) (Link, error) {
 	for {
 		link, arrived := a.get(id)
 		if link != nil {
 			return link, nil
+		}
+		if a.isRevoked(id) {
+			return nil, errRevoked
 		}
 		select {
 		case <-arrived:

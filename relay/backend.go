@@ -70,6 +70,9 @@ func (b *backend) Watch(ctx context.Context, id sessionlog.SessionID, from sessi
 
 // Look implements console.Backend.
 func (b *backend) Look(ctx context.Context, id sessionlog.SessionID) (console.Reader, error) {
+	if id == console.FleetLog {
+		return b.lookAtFleet(ctx)
+	}
 	rec, live, err := b.look(ctx, id)
 	if err != nil {
 		return nil, err
@@ -79,19 +82,7 @@ func (b *backend) Look(ctx context.Context, id sessionlog.SessionID) (console.Re
 		leave := live.view(b.self.Name)
 		release = func() { leave(); rec.release() }
 	}
-	return &reader{rec, sync.OnceFunc(release)}, nil
-}
-
-// A reader is one person's look into a record.
-type reader struct {
-	sessionlog.Reader
-	release func()
-}
-
-// Close implements console.Reader.
-func (r *reader) Close() error {
-	r.release()
-	return nil
+	return b.relay.newReader(rec, func() bool { _, _, err := b.find(id); return err == nil }, release), nil
 }
 
 // look opens the record of a session that the person may see, for them to look at,
@@ -141,17 +132,8 @@ func (b *backend) Record(ctx context.Context, id sessionlog.SessionID) (io.ReadC
 		return nil, err
 	}
 	defer rec.release()
-	file, ok := rec.Log.(copier)
-	if !ok {
-		return nil, console.Errorf(console.CodeFailed, "", "this relay does not keep records in files")
-	}
-	r, err := file.Copy(ctx)
+	r, err := rec.Copy(ctx)
 	return r, b.relay.failure("copy the record of session "+string(id), err)
-}
-
-// A copier is a Log that is kept in a file.
-type copier interface {
-	Copy(ctx context.Context) (io.ReadCloser, error)
 }
 
 // find returns a session that the person may see, and its live half if it has one.
@@ -222,12 +204,14 @@ func (b *backend) do(ctx context.Context, in console.Intent) (console.Receipt, e
 		return b.inSession(in.Session, console.RoleTechnician, func(s *session) (sessionlog.Seq, error) {
 			return s.close(ctx, b.actor(), "")
 		})
-	case console.NewToken:
-		return b.newToken(ctx, in)
-	case console.AddTechnician:
-		return b.addTechnician(ctx, in)
+	case console.Approve:
+		return b.answer(ctx, answer{in.Session, in.Step, in.Digest, sessionlog.ApprovalGranted, ""})
+	case console.Deny:
+		return b.answer(ctx, answer{in.Session, in.Step, in.Digest, sessionlog.ApprovalDenied, in.Why})
+	case console.Override:
+		return b.answer(ctx, answer{in.Session, in.Step, in.Digest, sessionlog.ApprovalOverridden, in.Why})
 	}
-	return console.Receipt{}, console.Errorf(console.CodeUsage, "", "this relay does not know what a %T is", in)
+	return b.administer(ctx, in)
 }
 
 func (b *backend) actor() sessionlog.Actor { return sessionlog.Technician(b.self.Name) }
@@ -274,6 +258,7 @@ func (b *backend) run(ctx context.Context, in console.Run) (console.Receipt, err
 	}
 	seq, err := live.run(ctx, b.actor(), in, sessionlog.Requested{
 		Command: in.Command, Effect: sessionlog.EffectShell, Timeout: in.Timeout.Seconds(), Key: b.self.Key,
+		Reason: in.Reason, Undo: in.Undo,
 	})
 	return console.Receipt{Session: in.Session, Seq: seq}, err
 }
@@ -334,34 +319,6 @@ func (b *backend) inSession(id sessionlog.SessionID, role console.Role, do func(
 	}
 	seq, err := do(live)
 	return console.Receipt{Session: id, Seq: seq}, err
-}
-
-func (b *backend) newToken(ctx context.Context, in console.NewToken) (console.Receipt, error) {
-	if !b.may(console.RoleAdmin, in.Client) {
-		return console.Receipt{}, console.Errorf(console.CodeRefused, "ask an admin", "%s may not enrol endpoints of %q", b.self.Name, in.Client)
-	}
-	text, hash := b.relay.cfg.Mint()
-	id, err := b.relay.fleet.NewToken(ctx, b.actor(), hash, in)
-	if err != nil {
-		return console.Receipt{}, err
-	}
-	return console.Receipt{ID: id, Token: text}, nil
-}
-
-// addTechnician lets in a person with no more rights than the asker has.
-func (b *backend) addTechnician(ctx context.Context, in console.AddTechnician) (console.Receipt, error) {
-	me, ok := b.relay.fleet.Technician(b.self.Name)
-	allowed := ok && me.Role == console.RoleAdmin && (len(me.Clients) == 0 || len(in.Clients) > 0)
-	for _, client := range in.Clients {
-		allowed = allowed && b.may(console.RoleAdmin, client)
-	}
-	if !allowed {
-		return console.Receipt{}, console.Errorf(console.CodeRefused, "ask an admin", "%s may not let people in there", b.self.Name)
-	}
-	if err := b.relay.fleet.AddTechnician(ctx, b.actor(), in); err != nil {
-		return console.Receipt{}, err
-	}
-	return console.Receipt{ID: in.Name}, nil
 }
 
 // failure turns what a person could not act on into an Error of CodeFailed, and

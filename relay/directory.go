@@ -15,6 +15,7 @@ import (
 type directory struct {
 	mu      sync.Mutex // guards what follows
 	version uint64     // grows with every change
+	rights  uint64     // with which rosters were told
 	entries map[sessionlog.EndpointID]*entry
 	changed chan struct{} // closed and replaced at every change
 }
@@ -22,6 +23,7 @@ type directory struct {
 type entry struct {
 	console.Endpoint
 	version  uint64 // of its newest change
+	gone     bool   // no longer in the fleet
 	watchers map[string]int
 }
 
@@ -76,19 +78,57 @@ func (d *directory) get(id sessionlog.EndpointID) (console.Endpoint, bool) {
 	return e.Endpoint, true
 }
 
-// since returns the endpoints that changed after version.
-func (d *directory) since(version uint64) (eps []console.Endpoint, now uint64, changed <-chan struct{}) {
+// ids returns the endpoints that are there.
+func (d *directory) ids() []sessionlog.EndpointID {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var ids []sessionlog.EndpointID
+	for id, e := range d.entries {
+		if !e.gone {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// remove takes an endpoint out of every roster.
+func (d *directory) remove(id sessionlog.EndpointID) { d.edit(id, func(e *entry) { e.gone = true }) }
+
+// retell has every roster look at all endpoints again, if rights are not those
+// with which they did.
+func (d *directory) retell(rights uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.rights == rights {
+		return
+	}
+	d.rights = rights
+	d.version++
+	for _, e := range d.entries {
+		e.version = d.version
+	}
+	close(d.changed)
+	d.changed = make(chan struct{})
+}
+
+// since returns the endpoints that changed after version, and which of them are
+// gone.
+func (d *directory) since(version uint64) (eps []console.Endpoint, gone []sessionlog.EndpointID, now uint64, changed <-chan struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if version == d.version {
-		return nil, version, d.changed
+		return nil, nil, version, d.changed
 	}
-	for _, e := range d.entries {
-		if e.version > version {
+	for id, e := range d.entries {
+		switch {
+		case e.version <= version:
+		case e.gone:
+			gone = append(gone, id)
+		default:
 			eps = append(eps, e.Endpoint)
 		}
 	}
-	return eps, d.version, d.changed
+	return eps, gone, d.version, d.changed
 }
 
 // A roster is one console's place in the directory.
@@ -101,22 +141,23 @@ type roster struct {
 	// Owned by the goroutine that calls Next.
 	begun   bool
 	version uint64
+	told    map[sessionlog.EndpointID]bool // what was told and is not gone
 }
 
 func (d *directory) roster(visible func(console.Endpoint) bool) *roster {
 	done := make(chan struct{})
-	return &roster{dir: d, visible: visible, done: done, close: sync.OnceFunc(func() { close(done) })}
+	return &roster{dir: d, visible: visible, told: map[sessionlog.EndpointID]bool{}, done: done, close: sync.OnceFunc(func() { close(done) })}
 }
 
 // Next implements console.Roster.
 func (r *roster) Next(ctx context.Context) (console.Changes, error) {
 	for {
-		eps, now, changed := r.dir.since(r.version)
+		eps, gone, now, changed := r.dir.since(r.version)
 		r.version = now
-		eps = slices.DeleteFunc(eps, func(e console.Endpoint) bool { return !r.visible(e) })
-		if len(eps) > 0 || !r.begun {
+		ch := r.tell(eps, gone)
+		if len(ch.Endpoints) > 0 || len(ch.Gone) > 0 || !r.begun {
 			r.begun = true
-			return console.Changes{Endpoints: eps}, nil
+			return ch, nil
 		}
 		select {
 		case <-changed:
@@ -126,6 +167,27 @@ func (r *roster) Next(ctx context.Context) (console.Changes, error) {
 			return console.Changes{}, context.Cause(ctx)
 		}
 	}
+}
+
+// tell returns what of that is news to the person: what they may not see is gone,
+// if it was ever there.
+func (r *roster) tell(eps []console.Endpoint, gone []sessionlog.EndpointID) console.Changes {
+	var ch console.Changes
+	for _, e := range eps {
+		if r.visible(e) {
+			r.told[e.ID] = true
+			ch.Endpoints = append(ch.Endpoints, e)
+		} else {
+			gone = append(gone, e.ID)
+		}
+	}
+	for _, id := range gone {
+		if r.told[id] {
+			delete(r.told, id)
+			ch.Gone = append(ch.Gone, id)
+		}
+	}
+	return ch
 }
 
 // Close implements console.Roster.

@@ -79,6 +79,10 @@ func (x *indexer) catchUp(s console.Session) error {
 		if at, err = x.index.Position(s.ID); err != nil {
 			return err
 		}
+		if at >= s.Events { // as after a restart: there is nothing to open it for
+			x.read[s.ID] = at
+			return nil
+		}
 	}
 	rec, err := x.relay.shelf.get(ctx, s.Client, s.ID)
 	if err != nil {
@@ -102,14 +106,15 @@ func (x *indexer) catchUp(s console.Session) error {
 
 // summaries returns all sessions; one that is sealed meanwhile may be there twice.
 func (r *Relay) summaries() []console.Session {
+	live := r.live() // first: what is sealed from now on is found below
 	r.mu.Lock()
-	all := make([]console.Session, 0, len(r.sealed)+len(r.sessions))
+	defer r.mu.Unlock()
+	all := make([]console.Session, 0, len(r.sealed)+len(live))
+	for _, s := range live {
+		all = append(all, s.summary())
+	}
 	for _, s := range r.sealed {
 		all = append(all, s)
-	}
-	r.mu.Unlock()
-	for _, s := range r.live() {
-		all = append(all, s.summary())
 	}
 	return all
 }

@@ -32,6 +32,9 @@ type Call struct {
 	Timeout    time.Duration // 0 is none
 	// OutputLimit is how many bytes of output the agent sends; 0 is all.
 	OutputLimit int64
+	// Digest is that of the order that the step is: see package statement.
+	Digest [32]byte
+	Effect sessionlog.Effect
 }
 
 // A Conversation is about one step, on a stream of its own. Recv is called by
@@ -103,6 +106,8 @@ type Arrival struct {
 	OS, Arch  string
 	Version   string
 	Transport string // "quic"
+	// Effects are what the endpoint's own policy allows, as console.Endpoint has them.
+	Effects []string
 	// Steps are those that the agent still holds something of.
 	Steps []sessionlog.StepID
 }

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/caisey/caisey/sessionlog"
 )
@@ -21,49 +22,44 @@ type Records interface {
 type RecordName struct {
 	Client string
 	ID     sessionlog.SessionID
+	// Archived says that it is compressed.
+	Archived bool
+	// Stamp changes with what the record holds. If empty, nobody can tell.
+	Stamp string
 }
 
-// A shelf shares open records between those who write them and those who read
-// them, and closes each after its last user.
+// A shelf shares records between those who write them and those who read them,
+// and gives each up after its last user.
 type shelf struct {
 	records Records
 
 	mu   sync.Mutex // guards what follows, and the refs of every record
-	open map[sessionlog.SessionID]*record
-}
-
-// A record is an open log with a count of its users.
-type record struct {
-	sessionlog.Log
-	shelf *shelf
-	id    sessionlog.SessionID
-	refs  int           // guarded by shelf.mu; at 0 the log is being closed
-	ready chan struct{} // closed once Log or err is set
-	gone  chan struct{} // closed once the log is closed
-	err   error
+	held map[sessionlog.SessionID]*record
 }
 
 func newShelf(records Records) *shelf {
-	return &shelf{records: records, open: map[sessionlog.SessionID]*record{}}
+	return &shelf{records: records, held: map[sessionlog.SessionID]*record{}}
 }
 
 // create makes a record and returns it with one user.
 func (s *shelf) create(ctx context.Context, client string, id sessionlog.SessionID) (*record, error) {
-	return s.take(id, func() (sessionlog.Log, error) { return s.records.Create(ctx, client, id) })
+	return s.take(client, id, func() (sessionlog.Log, error) { return s.records.Create(ctx, client, id) })
 }
 
-// get returns the record of a session, opened if need be, with one more user.
+// get returns the record of a session, opened if it was not held, with one more
+// user.
 func (s *shelf) get(ctx context.Context, client string, id sessionlog.SessionID) (*record, error) {
-	return s.take(id, func() (sessionlog.Log, error) {
+	return s.take(client, id, func() (sessionlog.Log, error) {
 		// Others may join the wait for this open, so it outlives its first asker.
 		return s.records.Open(context.WithoutCancel(ctx), client, id)
 	})
 }
 
-func (s *shelf) take(id sessionlog.SessionID, open func() (sessionlog.Log, error)) (*record, error) {
-	r, first := s.use(id)
+func (s *shelf) take(client string, id sessionlog.SessionID, open func() (sessionlog.Log, error)) (*record, error) {
+	r, first := s.use(client, id)
 	if first {
-		r.Log, r.err = open()
+		r.log, r.err = open()
+		r.used = time.Now()
 		close(r.ready)
 	}
 	<-r.ready
@@ -75,13 +71,13 @@ func (s *shelf) take(id sessionlog.SessionID, open func() (sessionlog.Log, error
 }
 
 // use returns the record with one more user; first says that this one opens it.
-func (s *shelf) use(id sessionlog.SessionID) (r *record, first bool) {
+func (s *shelf) use(client string, id sessionlog.SessionID) (r *record, first bool) {
 	for {
 		s.mu.Lock()
-		r = s.open[id]
+		r = s.held[id]
 		if r == nil {
-			r = &record{shelf: s, id: id, refs: 1, ready: make(chan struct{}), gone: make(chan struct{})}
-			s.open[id] = r
+			r = newRecord(s, client, id)
+			s.held[id] = r
 			s.mu.Unlock()
 			return r, true
 		}
@@ -95,21 +91,21 @@ func (s *shelf) use(id sessionlog.SessionID) (r *record, first bool) {
 	}
 }
 
-// release gives up one use; the last closes the log.
-func (r *record) release() {
-	s := r.shelf
+// park closes the files of the records that nobody has used since before, one
+// after the other, until ctx ends.
+func (s *shelf) park(ctx context.Context, before time.Time) {
 	s.mu.Lock()
-	r.refs--
-	last := r.refs == 0
-	s.mu.Unlock()
-	if !last {
-		return
+	all := make([]*record, 0, len(s.held))
+	for _, r := range s.held {
+		if isDone(r.ready) && r.err == nil && r.refs > 0 {
+			all = append(all, r)
+		}
 	}
-	if r.Log != nil {
-		_ = r.Log.Close() // all that was acknowledged is on disk already
-	}
-	s.mu.Lock()
-	delete(s.open, r.id)
 	s.mu.Unlock()
-	close(r.gone)
+	for _, r := range all {
+		if ctx.Err() != nil {
+			return
+		}
+		r.park(before)
+	}
 }

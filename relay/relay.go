@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,21 @@ type Config struct {
 	// IdleSeal is how long a session without viewers and running steps stays
 	// open. If zero, 30 minutes.
 	IdleSeal time.Duration
+	// Park is how long nobody reads or writes a record before its file is closed;
+	// the next who does opens it again. If zero, a minute; if negative, files stay
+	// open.
+	Park time.Duration
+	// Keep says which records are compressed, and which are removed. It takes
+	// Records with the methods of an archivist.
+	Keep KeepPolicy
+	// Listing is a file of the relay's that saves it to open all sealed records when
+	// it starts. It may be deleted while no relay runs. If empty, there is none.
+	Listing string
+	// ApprovalTTL is how long a step waits for approvals. If zero, 30 minutes.
+	ApprovalTTL time.Duration
+	// Webhook, if set, is an http or https URL that is told by POST that a step waits
+	// for approval: one JSON object, without the command.
+	Webhook string
 	// LostAfter is how long past its time limit a step may be without word from
 	// its endpoint before it counts as lost. If zero, 2 minutes.
 	LostAfter time.Duration
@@ -60,16 +76,22 @@ type Relay struct {
 	agents *agents
 	dir    *directory
 	shelf  *shelf
+	gates  *gates
+	hook   *webhook // nil if there is none
+	book   rulebook
 	ctx    context.Context // ends at Close
 	stop   context.CancelCauseFunc
 	work   sync.WaitGroup // goroutines that end once ctx has
 	unread bool           // a record could not be read at the start
 	behind atomic.Int64   // records that the index has not read to their end
 
+	listing sync.Mutex // held while the directory is told of the catalogue
+
 	mu       sync.Mutex // guards what follows
 	sessions map[sessionlog.SessionID]*session
 	current  map[post]*opening
 	sealed   map[sessionlog.SessionID]console.Session
+	looks    map[*reader]struct{} // that are open
 }
 
 // A post is a technician at an endpoint: it has at most one open session.
@@ -93,6 +115,12 @@ func New(ctx context.Context, cfg Config) (*Relay, error) {
 	if cfg.IdleSeal == 0 {
 		cfg.IdleSeal = 30 * time.Minute
 	}
+	if cfg.Park == 0 {
+		cfg.Park = time.Minute
+	}
+	if cfg.ApprovalTTL == 0 {
+		cfg.ApprovalTTL = approvalTTL
+	}
 	if cfg.LostAfter == 0 {
 		cfg.LostAfter = 2 * time.Minute
 	}
@@ -103,18 +131,29 @@ func New(ctx context.Context, cfg Config) (*Relay, error) {
 		cfg.Log = slog.Default()
 	}
 	r := &Relay{
-		cfg: cfg, fleet: cfg.Fleet, agents: newAgents(), dir: newDirectory(), shelf: newShelf(cfg.Records),
+		cfg: cfg, fleet: cfg.Fleet, agents: newAgents(), dir: newDirectory(), shelf: newShelf(cfg.Records), gates: newGates(),
 		sessions: map[sessionlog.SessionID]*session{}, current: map[post]*opening{},
-		sealed: map[sessionlog.SessionID]console.Session{},
+		sealed: map[sessionlog.SessionID]console.Session{}, looks: map[*reader]struct{}{},
 	}
 	r.ctx, r.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	r.listEndpoints()
-	if err := r.load(ctx); err != nil {
+	if cfg.Webhook != "" {
+		r.hook = newWebhook(cfg.Webhook)
+		r.work.Go(func() { r.hook.run(r.ctx, func(err error) { cfg.Log.Warn("webhook not told", "err", err) }) })
+	}
+	r.work.Go(r.tidy)
+	list := &listing{path: cfg.Listing}
+	keep, err := newKeeper(r, list)
+	if err == nil {
+		err = r.load(ctx, list)
+	}
+	if err != nil {
 		r.stop(err)
 		r.work.Wait()
 		return nil, err
 	}
 	r.work.Go(r.followFleet)
+	r.work.Go(keep.run)
 	if cfg.Index != nil {
 		x := &indexer{relay: r, index: cfg.Index, read: map[sessionlog.SessionID]sessionlog.Seq{}, retry: map[sessionlog.SessionID]time.Time{}}
 		r.work.Go(x.run)
@@ -129,11 +168,12 @@ func (r *Relay) Close() {
 	r.work.Wait()
 }
 
-// followFleet keeps the directory in step with the catalogue.
+// followFleet keeps the directory, and all that is live, in step with the catalogue.
 func (r *Relay) followFleet() {
 	for {
 		changed := r.fleet.Changed()
 		r.listEndpoints()
+		r.uphold()
 		select {
 		case <-changed:
 		case <-r.ctx.Done():
@@ -143,12 +183,14 @@ func (r *Relay) followFleet() {
 }
 
 func (r *Relay) listEndpoints() {
+	r.listing.Lock()
+	defer r.listing.Unlock()
 	for _, e := range r.fleet.Endpoints() {
-		if have, ok := r.dir.get(e.ID); ok && have.Client == e.Client && have.Name == e.Name {
+		if have, ok := r.dir.get(e.ID); ok && have.Client == e.Client && have.Name == e.Name && maps.Equal(have.Labels, e.Labels) && have.Quarantined == e.Quarantined {
 			continue
 		}
 		r.dir.update(e.ID, func(d *console.Endpoint) {
-			d.Client, d.Name, d.Labels = e.Client, e.Name, e.Labels
+			d.Client, d.Name, d.Labels, d.Quarantined = e.Client, e.Name, e.Labels, e.Quarantined
 			if d.Since.IsZero() {
 				d.Since = e.Enrolled
 				d.Host, d.OS, d.Arch, d.Version = e.Machine.Host, e.Machine.OS, e.Machine.Arch, e.Machine.Version
@@ -163,12 +205,16 @@ func (r *Relay) listEndpoints() {
 func (r *Relay) Attach(a Arrival) (detach func()) {
 	r.listEndpoints() // it may have been enrolled a moment ago
 	old := r.agents.put(a.Endpoint, a.Link)
+	if old == a.Link {
+		old.Close(errRevoked.Error())
+		return func() {}
+	}
 	if old != nil {
 		old.Close("a newer connection of this endpoint took over")
 	}
 	r.dir.update(a.Endpoint, func(e *console.Endpoint) {
 		e.Online, e.Since, e.Transport = true, time.Now().UTC(), a.Transport
-		e.Host, e.OS, e.Arch, e.Version = a.Host, a.OS, a.Arch, a.Version
+		e.Host, e.OS, e.Arch, e.Version, e.Effects = a.Host, a.OS, a.Arch, a.Version, a.Effects
 	})
 	r.settle(a)
 	return sync.OnceFunc(func() {
@@ -185,6 +231,11 @@ func (r *Relay) Attach(a Arrival) (detach func()) {
 // Clock notes how far the clock of an endpoint is ahead of the relay's.
 func (r *Relay) Clock(id sessionlog.EndpointID, ahead time.Duration) {
 	r.dir.update(id, func(e *console.Endpoint) { e.ClockOffset = ahead.Seconds() })
+}
+
+// Effects notes what an endpoint's own policy allows from now on.
+func (r *Relay) Effects(id sessionlog.EndpointID, effects []string) {
+	r.dir.update(id, func(e *console.Endpoint) { e.Effects = effects })
 }
 
 // settle has an agent end and forget the steps that it holds though their end is
@@ -258,13 +309,24 @@ func (r *Relay) live() []*session {
 	return out
 }
 
-// load reads all records. A broken one is reported and left alone.
-func (r *Relay) load(ctx context.Context) error {
+// load reads all records but those in the listing. A broken one is reported and
+// left alone.
+func (r *Relay) load(ctx context.Context, list *listing) error {
 	names, err := r.cfg.Records.List()
 	if err != nil {
 		return fmt.Errorf("list records: %w", err)
 	}
+	known, err := list.read()
+	if err != nil {
+		r.cfg.Log.Warn("all records are read", "err", err)
+	}
 	for _, name := range names {
+		if e, ok := known[name.ID]; ok && e.Stamp == name.Stamp && e.Session.Client == name.Client {
+			r.mu.Lock()
+			r.sealed[name.ID] = e.Session
+			r.mu.Unlock()
+			continue
+		}
 		if err := r.loadOne(ctx, name); err != nil {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
@@ -280,6 +342,10 @@ func (r *Relay) loadOne(ctx context.Context, name RecordName) error {
 	rec, err := r.shelf.get(ctx, name.Client, name.ID)
 	if err != nil {
 		return err
+	}
+	if rec.Head().Seq == 0 { // made by a relay that died before it told anybody
+		rec.release()
+		return nil
 	}
 	st, err := fold(ctx, rec)
 	if err == nil && st.Opened.Session != name.ID {
@@ -359,17 +425,21 @@ func (r *Relay) room() error {
 	return nil
 }
 
-// begin makes s known and starts its owner.
+// begin makes s known. After the relay has stopped, nobody else would let go of it.
 func (r *Relay) begin(s *session) {
 	r.mu.Lock()
 	r.sessions[s.info.Session] = s
+	stopped := r.ctx.Err() != nil
 	r.mu.Unlock()
-	r.work.Go(s.own)
+	if stopped {
+		s.end()
+	}
 }
 
 // remove moves s from the live sessions to the sealed ones.
 func (r *Relay) remove(s *session) {
 	sum := s.summary()
+	sum.Last = sum.Closed
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.sessions, s.info.Session)

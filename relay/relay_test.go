@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -104,8 +105,9 @@ func (w *world) enroll(client, name string) sessionlog.EndpointID {
 func (w *world) attach(id sessionlog.EndpointID, steps ...sessionlog.StepID) *fakeLink {
 	w.t.Helper()
 	l := &fakeLink{calls: make(chan *fakeConv, 16), refused: make(chan struct{}, 64), gone: make(chan struct{})}
-	detach := w.relay.Attach(Arrival{Endpoint: id, Link: l, Transport: "quic", Steps: steps})
+	detach := func() {}
 	l.lose = sync.OnceFunc(func() { detach(); close(l.gone) })
+	detach = w.relay.Attach(Arrival{Endpoint: id, Link: l, Transport: "quic", Steps: steps})
 	return l
 }
 
@@ -201,8 +203,9 @@ type stored struct {
 	client string
 
 	mu   sync.Mutex
-	fail error         // of the next commit of output
-	when chan struct{} // it fails once this is closed; nil: at once
+	fail error           // of the next commit
+	of   sessionlog.Kind // whose commit that is; if empty, output
+	when chan struct{}   // it fails once this is closed; nil: at once
 }
 
 // Close keeps the log.
@@ -211,8 +214,8 @@ func (s *stored) Close() error { return nil }
 // Submit fails once if the test said so, as a full disk does.
 func (s *stored) Submit(ctx context.Context, evs ...sessionlog.Event) (*sessionlog.Commit, error) {
 	s.mu.Lock()
-	err := s.fail
-	if err != nil && evs[0].Kind == sessionlog.StepOutput {
+	err, of := s.fail, cmp.Or(s.of, sessionlog.StepOutput)
+	if err != nil && evs[0].Kind == of {
 		s.fail = nil
 		s.mu.Unlock()
 		c := sessionlog.NewCommit()

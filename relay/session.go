@@ -3,34 +3,36 @@ package relay
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caisey/caisey/relay/console"
+	"github.com/caisey/caisey/relay/policy"
 	"github.com/caisey/caisey/sessionlog"
 )
 
-// A session is a live session. One goroutine owns it: what others want from it
-// they put into its mailbox.
+// A session is a live session. It has no goroutine of its own: whoever changes it
+// takes its turn, so that an idle one costs next to nothing.
 type session struct {
 	// Static after newSession.
 	relay *Relay
 	rec   *record
 	info  sessionlog.Opened
 	since time.Time
-	mail  chan func()   // each is run by the owner
-	over  chan struct{} // closed when the owner stops
+	turn  chan struct{} // a token in it is the right to change the session
+	over  chan struct{} // closed when nothing changes any more
 
-	// Owned by the owner goroutine.
-	steps   map[sessionlog.StepID]*step
-	closing bool // no new steps
-	sealed  bool
+	closing bool        // no new steps; owned by whoever has the turn
+	evicted atomic.Bool // somebody is about to seal it
 
+	ending  sync.Once
 	drivers sync.WaitGroup // one for each running step
 
 	mu      sync.Mutex // guards what follows
-	running map[sessionlog.StepID]bool
-	ended   chan struct{} // closed and replaced when a step ends
-	asked   int           // steps so far
+	running map[sessionlog.StepID]*step
+	asked   map[sessionlog.StepID]*sessionlog.Commit // of the requests of these, and of others that are not on disk
+	past    past                                     // all other steps
+	ended   chan struct{}                            // if somebody waits for it: closed when a step ends
 	viewers int
 	touched time.Time // newest change
 	closed  time.Time
@@ -39,65 +41,63 @@ type session struct {
 func newSession(r *Relay, rec *record, info sessionlog.Opened, since time.Time) *session {
 	return &session{
 		relay: r, rec: rec, info: info, since: since,
-		mail: make(chan func()), over: make(chan struct{}),
-		steps: map[sessionlog.StepID]*step{}, running: map[sessionlog.StepID]bool{},
-		ended: make(chan struct{}), touched: time.Now(),
+		turn: make(chan struct{}, 1), over: make(chan struct{}),
+		running: map[sessionlog.StepID]*step{}, asked: map[sessionlog.StepID]*sessionlog.Commit{},
+		touched: time.Now(),
 	}
 }
 
 func (s *session) post() post { return post{s.info.Technician, s.info.Endpoint} }
 
-// own runs the mailbox until the session is sealed or the relay stops.
-func (s *session) own() {
-	defer s.rec.release()
-	defer s.drivers.Wait()
-	defer close(s.over)
-	idle := time.NewTicker(max(s.relay.cfg.IdleSeal/4, time.Millisecond))
-	defer idle.Stop()
-	for !s.sealed {
-		select {
-		case f := <-s.mail:
-			f()
-		case <-idle.C:
-			s.sealIfIdle()
-		case <-s.relay.ctx.Done():
-			return
-		}
-	}
-}
-
 var errOver = console.Errorf(console.CodeUsage, "open a new one", "the session is closed")
 
-// call has the owner run f, and waits for it.
+// call runs f when it is its turn.
 func (s *session) call(ctx context.Context, f func() error) error {
-	done := make(chan error, 1)
 	select {
-	case s.mail <- func() { done <- f() }:
-		return <-done // the owner runs all that it took
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
 	case <-s.over:
 		return errOver
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	if isDone(s.over) {
+		return errOver
+	}
+	return f()
+}
+
+// end lets go of the session, once its drivers have ended: it is sealed, or the
+// relay stops. It is called without the turn; only the first call counts.
+func (s *session) end() {
+	s.ending.Do(func() {
+		s.turn <- struct{}{}
+		close(s.over)
+		<-s.turn
+		s.drivers.Wait()
+		s.rec.release()
+	})
 }
 
 // run asks for a step. It returns the Seq of the request once that is on disk.
 func (s *session) run(ctx context.Context, actor sessionlog.Actor, in console.Run, req sessionlog.Requested) (sessionlog.Seq, error) {
+	var seq sessionlog.Seq
 	var asked *sessionlog.Commit
-	err := s.call(ctx, func() error {
-		if st := s.steps[in.Step]; st != nil {
-			asked = st.asked
+	err := s.call(ctx, func() (err error) {
+		if seq, asked = s.find(in.Step); seq > 0 || asked != nil {
 			return nil
 		}
 		if s.closing {
 			return errOver
 		}
-		var err error
-		asked, err = s.begin(ctx, actor, in.Step, req)
+		if why := s.relay.mayNotGoOn(s); why != "" {
+			return console.Errorf(console.CodeRefused, "open a new one", "the session is over: %s", why)
+		}
+		asked, err = s.begin(ctx, actor, in.Step, req, in.Targets)
 		return err
 	})
-	if err != nil {
-		return 0, err
+	if err != nil || seq > 0 {
+		return seq, err
 	}
 	head, err := asked.Wait(ctx)
 	if err != nil {
@@ -106,62 +106,103 @@ func (s *session) run(ctx context.Context, actor sessionlog.Actor, in console.Ru
 	return head.Seq - 1, nil // the request is the first of two events
 }
 
-// begin records the request and, where the endpoint is connected, starts a
-// driver for it. Runs on the owner.
-func (s *session) begin(ctx context.Context, actor sessionlog.Actor, id sessionlog.StepID, req sessionlog.Requested) (*sessionlog.Commit, error) {
-	requested := sessionlog.New(sessionlog.StepRequested, actor, id, req)
-	next := sessionlog.New(sessionlog.StepDispatched, sessionlog.Relay, id, nil)
-	link, _ := s.relay.agents.get(s.info.Endpoint)
-	if link == nil {
-		next = sessionlog.New(sessionlog.StepEnded, sessionlog.Relay, id, sessionlog.Ended{
-			State: sessionlog.Offline, Exit: -1, Why: "the endpoint was not connected",
-		})
+// find returns where a step was asked for, or the promise of it; neither if it was
+// not.
+func (s *session) find(id sessionlog.StepID) (sessionlog.Seq, *sessionlog.Commit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if asked := s.asked[id]; asked != nil {
+		return 0, asked
 	}
-	asked, err := s.rec.Submit(ctx, requested, next)
+	return s.past.find(id), nil
+}
+
+// begin records the request and what becomes of it. Where the endpoint is connected
+// and the policy does not refuse, it starts a driver. It is called with the turn.
+func (s *session) begin(ctx context.Context, actor sessionlog.Actor, id sessionlog.StepID, req sessionlog.Requested, targets int) (*sessionlog.Commit, error) {
+	next, goes := s.dispatch(id)
+	d := s.relay.rules().Decide(s.request(req, targets, nil))
+	var g *gate
+	switch {
+	case d.Verdict == policy.Refuse:
+		goes = false
+		next = sessionlog.New(sessionlog.StepEnded, sessionlog.Relay, id, sessionlog.Ended{State: sessionlog.Refused, Exit: -1, Why: because(d)})
+	case d.Verdict == policy.Hold && goes:
+		g = newGate(s.held(id, req, targets, d), time.Now().UTC())
+		next = sessionlog.New(sessionlog.ApprovalRequested, sessionlog.Relay, id, g.hold)
+	}
+	asked, err := s.rec.Submit(ctx, sessionlog.New(sessionlog.StepRequested, actor, id, req), next)
 	if err != nil {
 		return nil, err
 	}
-	st := newStep(s, id, actor, req, asked)
-	s.steps[id] = st
-	s.touch(func() { s.asked++ })
-	if link != nil {
-		s.start(st)
+	s.touch(func() { s.asked[id] = asked })
+	if !goes {
+		s.drivers.Go(func() { s.settle(id, asked) })
+		return asked, nil
 	}
+	st := newStep(s, id, actor, req, asked)
+	st.targets, st.gate = targets, g
+	s.start(st)
 	return asked, nil
 }
 
-// start gives a step its driver. Runs on the owner.
+// start gives a step its driver. It is called with the turn.
 func (s *session) start(st *step) {
-	s.touch(func() { s.running[st.id] = true })
+	s.touch(func() { s.running[st.id] = st })
 	s.relay.dir.update(s.info.Endpoint, func(e *console.Endpoint) { e.Running++ })
 	s.drivers.Go(func() {
 		st.drive(s.relay.ctx)
-		s.touch(func() {
-			delete(s.running, st.id)
-			close(s.ended)
-			s.ended = make(chan struct{})
-		})
+		s.settle(st.id, st.asked)
 		s.relay.dir.update(s.info.Endpoint, func(e *console.Endpoint) { e.Running-- })
 	})
 }
 
+// settle keeps of a step that has ended where it was asked for. One that could not
+// be recorded may be asked for again.
+func (s *session) settle(id sessionlog.StepID, asked *sessionlog.Commit) {
+	head, err := asked.Wait(s.relay.ctx)
+	s.touch(func() {
+		delete(s.asked, id)
+		delete(s.running, id)
+		if err == nil {
+			s.past.add(id, head.Seq-1)
+		}
+		if s.ended != nil {
+			close(s.ended)
+			s.ended = nil
+		}
+	})
+}
+
 // takeUp goes on with the steps that an earlier relay left unfinished. It is
-// called before the owner starts.
+// called before anyone else has the session.
 func (s *session) takeUp(state *sessionlog.State) {
-	s.asked, s.touched = len(state.Steps), state.Last
+	s.touched = state.Last
 	for _, old := range state.Steps {
-		asked := sessionlog.NewCommit()
-		asked.Resolve(sessionlog.Head{Seq: old.Seq + 1}, nil)
-		st := newStep(s, old.ID, old.Actor, old.Request, asked)
-		st.sent = true // as far as anyone knows
-		s.steps[old.ID] = st
+		if old.Ended != nil {
+			s.past.add(old.ID, old.Seq)
+		}
+	}
+	for _, old := range state.Steps {
 		if old.Ended != nil {
 			continue
 		}
+		asked := sessionlog.NewCommit()
+		asked.Resolve(sessionlog.Head{Seq: old.Seq + 1}, nil)
+		st := newStep(s, old.ID, old.Actor, old.Request, asked)
+		if old.Held != nil && !old.Dispatched {
+			st.gate, st.targets = restore(old.Held), old.Held.Targets
+		} else {
+			st.sent = true // as far as anyone knows
+		}
+		s.touch(func() { s.asked[old.ID] = asked })
 		if old.Cancel {
 			st.stop()
 		}
 		s.start(st)
+	}
+	if !state.Running() {
+		s.rec.park(time.Now()) // most sessions that are taken up are idle
 	}
 }
 
@@ -169,11 +210,11 @@ func (s *session) takeUp(state *sessionlog.State) {
 func (s *session) cancel(ctx context.Context, actor sessionlog.Actor, id sessionlog.StepID) (sessionlog.Seq, error) {
 	var c *sessionlog.Commit
 	err := s.call(ctx, func() error {
-		st := s.steps[id]
-		if st == nil {
+		st := s.step(id)
+		if seq, asked := s.find(id); st == nil && seq == 0 && asked == nil {
 			return console.Errorf(console.CodeNotFound, "", "session %s has no step %s", s.info.Session, id)
 		}
-		if !s.isRunning(id) {
+		if st == nil {
 			return console.Errorf(console.CodeUsage, "", "step %s has ended already", id)
 		}
 		var err error
@@ -200,10 +241,10 @@ func (s *session) close(ctx context.Context, actor sessionlog.Actor, why string)
 			return errOver
 		}
 		s.closing = true
-		for id, st := range s.steps {
-			if s.isRunning(id) {
-				st.stop()
-			}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, st := range s.running {
+			st.stop()
 		}
 		return nil
 	})
@@ -220,19 +261,24 @@ func (s *session) finish(ctx context.Context, actor sessionlog.Actor, why string
 	ctx = context.WithoutCancel(ctx)
 	var head sessionlog.Head
 	err = s.call(ctx, func() error {
+		now := time.Now().UTC().Round(0) // as the record has it
 		if err == nil {
+			ev := sessionlog.New(sessionlog.SessionClosed, actor, "", sessionlog.Closed{Why: why})
+			ev.Time = now
 			// On a full disk this waits, but not for longer than the relay runs.
-			head, err = sessionlog.Append(s.relay.ctx, s.rec, sessionlog.New(sessionlog.SessionClosed, actor, "", sessionlog.Closed{Why: why}))
+			head, err = sessionlog.Append(s.relay.ctx, s.rec, ev)
 		}
 		if err != nil {
 			s.closing = false
 			return err
 		}
-		s.sealed = true
-		s.touch(func() { s.closed = time.Now().UTC() })
+		s.touch(func() { s.closed = now })
 		s.relay.remove(s)
 		return nil
 	})
+	if err == nil {
+		s.end()
+	}
 	return head.Seq, err
 }
 
@@ -242,7 +288,11 @@ func (s *session) awaitSteps(ctx context.Context) error {
 	defer timer.Stop()
 	for {
 		s.mu.Lock()
-		running, ended := len(s.running), s.ended
+		running := len(s.running)
+		if s.ended == nil {
+			s.ended = make(chan struct{})
+		}
+		ended := s.ended
 		s.mu.Unlock()
 		if running == 0 {
 			return nil
@@ -257,20 +307,34 @@ func (s *session) awaitSteps(ctx context.Context) error {
 	}
 }
 
-// sealIfIdle seals a session that nobody uses. Runs on the owner.
+// sealIfIdle seals a session that nobody uses. What is busy with its turn is not
+// idle.
 func (s *session) sealIfIdle() {
-	s.mu.Lock()
-	idle := len(s.running) == 0 && s.viewers == 0 && time.Since(s.touched) >= s.relay.cfg.IdleSeal
-	s.mu.Unlock()
-	if !idle || s.closing {
+	if !s.isIdle() {
 		return
 	}
-	s.closing = true
+	select {
+	case s.turn <- struct{}{}:
+	default:
+		return
+	}
+	begun := s.isIdle() && !s.closing && !isDone(s.over)
+	s.closing = s.closing || begun
+	<-s.turn
+	if !begun {
+		return
+	}
 	s.relay.work.Go(func() {
 		if _, err := s.finish(s.relay.ctx, sessionlog.Relay, "idle"); err != nil && s.relay.ctx.Err() == nil {
 			s.relay.cfg.Log.Error("seal idle session", "session", s.info.Session, "err", err)
 		}
 	})
+}
+
+func (s *session) isIdle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.asked) == 0 && s.viewers == 0 && time.Since(s.touched) >= s.relay.cfg.IdleSeal
 }
 
 // view counts a viewer, and returns how to take it back.
@@ -290,7 +354,10 @@ func (s *session) touch(change func()) {
 	change()
 }
 
-func (s *session) isRunning(id sessionlog.StepID) bool {
+func (s *session) isRunning(id sessionlog.StepID) bool { return s.step(id) != nil }
+
+// step returns a step that has not ended.
+func (s *session) step(id sessionlog.StepID) *step {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.running[id]
@@ -303,7 +370,7 @@ func (s *session) summary() console.Session {
 	return console.Session{
 		ID: s.info.Session, Client: s.info.Client, Endpoint: s.info.Endpoint, Name: s.info.Name,
 		Technician: s.info.Technician, Opened: s.since, Closed: s.closed, Last: s.touched,
-		Events: s.rec.Head().Seq, Steps: s.asked, Running: len(s.running),
+		Events: s.rec.Head().Seq, Steps: len(s.asked) + s.past.len(), Running: len(s.running),
 	}
 }
 

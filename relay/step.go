@@ -15,7 +15,7 @@ import (
 // A step drives one step from its request to its end, over as many links as it
 // takes.
 type step struct {
-	// Static after newStep.
+	// Static after start, but for since, which counts from the gate's opening.
 	session *session
 	id      sessionlog.StepID
 	actor   sessionlog.Actor
@@ -25,6 +25,8 @@ type step struct {
 	wanted  context.Context    // ends by stop: somebody wants the step's early end
 	stop    context.CancelFunc
 	since   time.Time
+	targets int   // how many endpoints it was asked for at once
+	gate    *gate // that holds it; nil if none does
 
 	// Owned by drive, after start.
 	sent    bool // the agent may have been told to start
@@ -60,6 +62,10 @@ func (st *step) drive(ctx context.Context) {
 	if _, err := st.asked.Wait(ctx); err != nil {
 		return // it was never recorded, so it never runs
 	}
+	st.session.relay.gates.change() // now it may be shown
+	if st.gate != nil && !st.awaitGate(ctx) {
+		return
+	}
 	log := st.session.relay.cfg.Log.With("step", st.id)
 	pause := firstRetry
 	for ctx.Err() == nil {
@@ -71,6 +77,10 @@ func (st *step) drive(ctx context.Context) {
 			}
 		case errors.Is(err, errLost):
 			if err = st.giveUp(ctx, sessionlog.Lost, "no word from the endpoint in time: the command may or may not have run"); err == nil {
+				return
+			}
+		case errors.Is(err, errRevoked):
+			if err = st.giveUp(ctx, sessionlog.Lost, "the endpoint was revoked: the command may or may not have run"); err == nil {
 				return
 			}
 		case err == nil:
@@ -177,6 +187,7 @@ func (st *step) call() Call {
 			Step: st.id, Session: st.session.info.Session, Technician: st.actor.Name(),
 			Command: st.req.Command, Timeout: time.Duration(st.req.Timeout * float64(time.Second)),
 			OutputLimit: st.session.relay.cfg.outputLimit(),
+			Effect:      st.req.Effect, Digest: st.session.order(st.id, st.req).Digest(),
 		}
 	}
 	acked := map[sessionlog.Stream]int64{}

@@ -19,13 +19,27 @@ func (m *Model) mode() mode {
 // under returns what the keys mean beneath the help.
 func (m *Model) under() mode {
 	switch m.screen {
+	case screenFind:
+		return typingFind
 	case screenWorkspace:
 		if m.insert {
 			return typingCommand
 		}
 		return onWorkspace
 	case screenReplay:
+		if m.play.prompt != nil {
+			return typingPrompt
+		}
 		return onReplay
+	}
+	if m.screen == screenApprovals {
+		switch o := m.app.open; {
+		case o == nil:
+			return onApprovals
+		case o.asking == nil:
+			return onOrder
+		}
+		return typingAnswer
 	}
 	if l := m.list(); l.typing {
 		return typingFilter
@@ -38,8 +52,11 @@ func (m *Model) under() mode {
 
 // list returns the list of the screen that is shown.
 func (m *Model) list() *list {
-	if m.screen == screenSessions {
+	switch m.screen {
+	case screenSessions:
 		return &m.recs.list
+	case screenApprovals:
+		return &m.app.list
 	}
 	return &m.fleet.list
 }
@@ -81,8 +98,7 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 		m.rearm()
 		return cmd
 	}
-	m.text(in, k)
-	return nil
+	return m.text(in, k)
 }
 
 // rearm wakes the pacer where a key has started something that moves by itself.
@@ -93,7 +109,7 @@ func (m *Model) rearm() {
 }
 
 // text gives a key to what is typed into.
-func (m *Model) text(in mode, k tea.KeyPressMsg) {
+func (m *Model) text(in mode, k tea.KeyPressMsg) tea.Cmd {
 	switch in {
 	case typingCommand:
 		p := m.work.current()
@@ -103,7 +119,16 @@ func (m *Model) text(in mode, k tea.KeyPressMsg) {
 		if m.list().filter.key(k) {
 			m.filtered()
 		}
+	case typingPrompt:
+		m.play.prompt.edit.key(k)
+	case typingAnswer:
+		m.answerKey(k)
+	case typingFind:
+		if m.find.filter.key(k) {
+			return m.findTyped()
+		}
 	}
+	return nil
 }
 
 // filtered works out the hits of a filter that changed.
@@ -121,7 +146,7 @@ var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
 
 // pasted takes pasted text. Into a command line, anything that is not one line
 // of plain text asks first.
-func (m *Model) pasted(s string) {
+func (m *Model) pasted(s string) tea.Cmd {
 	s = lineEnds.Replace(s)
 	switch p := m.work.current(); m.mode() {
 	case typingFilter:
@@ -129,15 +154,25 @@ func (m *Model) pasted(s string) {
 			m.list().filter.insert(s)
 			m.filtered()
 		}
+	case typingPrompt:
+		m.play.prompt.edit.insert(plainLine(s))
+	case typingAnswer:
+		if an := m.app.open.asking; an.word == "" && !an.bare() { // a word is typed by hand
+			an.edit.insert(plainLine(s))
+		}
+	case typingFind:
+		m.find.filter.insert(strings.Join(strings.FieldsFunc(s, unicode.IsControl), " "))
+		return m.findTyped()
 	case typingCommand:
 		p.stale = true
 		if why := risky(s); why != "" {
 			p.paste = s
 			m.say(fmt.Sprintf("the pasted text has %s: y pastes it, any other key drops it", why))
-			return
+			return nil
 		}
 		p.edit.insert(trimLine(s))
 	}
+	return nil
 }
 
 func (m *Model) answerPaste(p *pane, key string) {
@@ -161,6 +196,9 @@ func (m *Model) show(s screen) {
 	if s != screenReplay {
 		m.endReplay()
 	}
+	if s != screenReplay && s != screenFind {
+		m.findLeave()
+	}
 	m.staleAll()
 }
 
@@ -169,7 +207,7 @@ func (m *Model) show(s screen) {
 func (m *Model) closeScreen() tea.Cmd {
 	switch m.screen {
 	case screenReplay:
-		if m.cfg.Replay != "" {
+		if m.cfg.Replay != "" && m.play.back != screenFind {
 			return m.quit()
 		}
 		m.show(m.play.back)
@@ -180,6 +218,8 @@ func (m *Model) closeScreen() tea.Cmd {
 			return nil
 		}
 		return m.quit()
+	case screenApprovals:
+		m.leaveApprovals()
 	default:
 		m.show(screenFleet)
 	}
@@ -193,6 +233,10 @@ func (m *Model) escape() {
 		m.work.zoom = false
 	case screenFleet, screenSessions:
 		m.clearFilter()
+	case screenReplay:
+		m.play.escape()
+	case screenApprovals:
+		m.leaveApprovals()
 	}
 }
 
@@ -214,8 +258,12 @@ func (m *Model) leaveInsert() {
 
 // moveCursor moves the cursor of the list that is shown.
 func (m *Model) moveCursor(n int) {
-	if m.screen == screenSessions {
+	switch m.screen {
+	case screenSessions:
 		m.recs.move(n, len(m.recs.hits))
+		return
+	case screenApprovals:
+		m.app.move(n, len(m.app.all))
 		return
 	}
 	m.fleet.move(n, len(m.fleet.hits))

@@ -15,12 +15,16 @@ func (h *help) move(n int) { h.top = min(max(h.top+n, 0), max(0, h.rows-h.page))
 func (m *Model) drawHelp() []string {
 	rows := []string{m.bar("CAISEY keys   "+m.under().String(), m.who())}
 	var all []string
-	shown := []mode{m.under(), everywhere}
+	shown := []mode{m.under(), typingFind, everywhere}
 	switch m.under() {
 	case onWorkspace:
-		shown = []mode{onWorkspace, typingCommand, everywhere}
+		shown = []mode{onWorkspace, typingCommand, typingFind, everywhere}
+	case onReplay:
+		shown = []mode{onReplay, typingPrompt, typingFind, everywhere}
+	case onApprovals, onOrder:
+		shown = []mode{m.under(), typingAnswer, typingFind, everywhere}
 	case onFleet, onSessions:
-		shown = []mode{m.under(), typingFilter, everywhere}
+		shown = []mode{m.under(), typingFilter, typingFind, everywhere}
 	}
 	for _, in := range shown {
 		all = append(all, m.theme.strong.on(" "+in.String()))

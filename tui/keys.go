@@ -16,15 +16,23 @@ const (
 	onWorkspace
 	onSessions
 	onReplay
+	onApprovals
+	onOrder // one approval is looked at
 	inHelp
 	typingCommand // INSERT
 	typingFilter
+	typingFind
+	typingPrompt // of a replay
+	typingAnswer // to an approval
 	modes
 )
 
 func (m mode) String() string {
-	return [...]string{"everywhere", "fleet", "workspace", "recordings", "replay", "help", "INSERT", "filter"}[m]
+	return [...]string{"everywhere", "fleet", "workspace", "recordings", "replay", "approvals", "approval", "help", "INSERT", "filter", "find", "prompt", "answer"}[m]
 }
+
+// alone reports whether a mode has no other keys than its own.
+func (m mode) alone() bool { return m >= inHelp }
 
 // A binding is one row of the key table. The table makes the footer, the help
 // and the dispatch; there is no other place that knows a key.
@@ -62,7 +70,7 @@ func (k *keymap) find(in mode, key string) *binding {
 	if b := k.byMode[in][key]; b != nil {
 		return b
 	}
-	if in == typingCommand || in == typingFilter || in == inHelp {
+	if in.alone() {
 		return nil
 	}
 	return k.byMode[everywhere][key]
@@ -70,14 +78,14 @@ func (k *keymap) find(in mode, key string) *binding {
 
 // prefix reports whether key begins a binding of two keys.
 func (k *keymap) prefix(in mode, key string) bool {
-	return key == "g" && in != typingCommand && in != typingFilter && in != inHelp
+	return key == "g" && !in.alone()
 }
 
 // footer returns the hints of a mode that fit into width cells.
 func (k *keymap) footer(in mode, width int) string {
 	var out strings.Builder
 	for _, m := range []mode{in, everywhere} {
-		if m == everywhere && (in == typingCommand || in == typingFilter || in == inHelp) {
+		if m == everywhere && in.alone() {
 			break
 		}
 		for _, b := range k.table {
@@ -107,7 +115,7 @@ func ask(f func(m *Model) tea.Cmd) func(*Model, string) tea.Cmd {
 // keyTable returns all bindings. The footer takes hints in this order.
 func keyTable() []binding {
 	var t []binding
-	for _, part := range [][]binding{fleetKeys(), workspaceKeys(), sessionsKeys(), replayKeys(), typingKeys(), helpKeys(), globalKeys()} {
+	for _, part := range [][]binding{fleetKeys(), workspaceKeys(), sessionsKeys(), replayKeys(), promptKeys(), typingKeys(), findKeys(), approvalsKeys(), helpKeys(), globalKeys()} {
 		t = append(t, part...)
 	}
 	return t
@@ -162,4 +170,25 @@ func typingKeys() []binding {
 		{typingFilter, "down", "down", "next row", "", run(func(m *Model) { m.moveCursor(1) })},
 		{typingFilter, "up", "up", "row before", "", run(func(m *Model) { m.moveCursor(-1) })},
 	}
+}
+
+// findKeys are the key that leads to the find screen from everywhere, and those on
+// it; all others are text.
+func findKeys() []binding {
+	by := func(pages, rows int) func(*Model, string) tea.Cmd {
+		return run(func(m *Model) { m.find.move(pages*m.find.page+rows, len(m.find.rows)) })
+	}
+	var t []binding
+	for _, in := range []mode{everywhere, inHelp, typingCommand, typingFilter, typingPrompt} {
+		t = append(t, binding{in, "ctrl+f", "ctrl+f", "find text in all records", "", ask((*Model).openFind)})
+	}
+	return append(t, []binding{
+		{typingFind, "enter", "Enter", "look for it at once; then, replay the record from this hit", "Enter replay", ask((*Model).findEnter)},
+		{typingFind, "esc", "Esc", "back to where you came from", "Esc back", run((*Model).closeFind)},
+		{typingFind, "down", "down", "next hit", "up/down hit", by(0, 1)},
+		{typingFind, "up", "up", "hit before", "", by(0, -1)},
+		{typingFind, "pgdown", "PgDn", "a page on", "", by(1, 0)},
+		{typingFind, "pgup", "PgUp", "a page back", "", by(-1, 0)},
+		{typingFind, "ctrl+c", "ctrl+c", "empty the line", "ctrl+u clear", ask((*Model).findClear)},
+	}...)
 }

@@ -5,15 +5,22 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+
+	"github.com/caisey/caisey/tui/replay"
 )
 
-// listKeys are the keys that every list has.
+// listKeys are the keys of a list with a filter.
 func listKeys(in mode) []binding {
+	filter := binding{in, "/", "/", "filter as you type", "/ filter", run(func(m *Model) { m.list().typing = true })}
+	return append([]binding{filter}, rowKeys(in)...)
+}
+
+// rowKeys are the keys that every list has.
+func rowKeys(in mode) []binding {
 	by := func(pages, rows int) func(*Model, string) tea.Cmd {
 		return run(func(m *Model) { m.moveCursor(pages*m.list().page/2 + rows) })
 	}
 	return []binding{
-		{in, "/", "/", "filter as you type", "/ filter", run(func(m *Model) { m.list().typing = true })},
 		{in, "j down", "j", "next row", "", by(0, 1)},
 		{in, "k up", "k", "row before", "", by(0, -1)},
 		{in, "ctrl+d pgdown", "ctrl+d", "half a page on", "", by(1, 0)},
@@ -90,45 +97,58 @@ func workspaceKeys() []binding {
 
 func replayKeys() []binding {
 	on := func(f func(p *playback)) func(*Model, string) tea.Cmd {
-		return run(func(m *Model) {
-			f(m.play)
-			m.play.fold()
-		})
+		return run(func(m *Model) { f(m.play) })
 	}
 	by := func(d time.Duration) func(*Model, string) tea.Cmd {
-		return on(func(p *playback) { p.clock.SeekBy(d) })
+		return on(func(p *playback) { p.by(d) })
+	}
+	step := func(by int) func(*Model, string) tea.Cmd {
+		return on(func(p *playback) { p.byMarks(by, "command", replay.Command) })
+	}
+	trouble := func(by int) func(*Model, string) tea.Cmd {
+		return on(func(p *playback) { p.byMarks(by, "error or note", replay.Trouble, replay.Note) })
 	}
 	scroll := func(pages, rows int) func(*Model, string) tea.Cmd {
-		return run(func(m *Model) {
-			p := m.play
-			p.sheet(m).move(&p.scroll, pages*p.size.h/2+rows, p.size.h)
-		})
+		return run(func(m *Model) { m.play.scrollBy(m, pages*m.play.size.h/2+rows) })
 	}
 	return []binding{
 		{onReplay, "space", "Space", "play or pause", "Space pause", on((*playback).toggle)},
 		{onReplay, "h left", "h", "5 s back", "h/l 5s", by(-5 * time.Second)},
 		{onReplay, "l right", "l", "5 s on", "", by(5 * time.Second)},
-		{onReplay, "[", "[", "the command before", "[/] cmd", on(func(p *playback) { p.clock.SeekStep(-1) })},
-		{onReplay, "]", "]", "the next command", "", on(func(p *playback) { p.clock.SeekStep(1) })},
-		{onReplay, "-", "-", "half the speed", "-/+ speed", on(func(p *playback) { p.clock.Slower() })},
-		{onReplay, "+ =", "+", "twice the speed", "", on(func(p *playback) { p.clock.Faster() })},
+		{onReplay, "[", "[", "the command before", "[ ] cmd", step(-1)},
+		{onReplay, "]", "]", "the next command", "", step(1)},
+		{onReplay, "{", "{", "the error or note before", "{ } error", trouble(-1)},
+		{onReplay, "}", "}", "the next error or note: what did not end well, and output that is missing", "", trouble(1)},
+		{onReplay, "/", "/", "look for text in commands, output and notes", "/ search", on(func(p *playback) { p.ask("/") })},
+		{onReplay, "-", "-", "half the speed, down to 0.25x", "-/+ speed", on(func(p *playback) { p.clock.Slower() })},
+		{onReplay, "+ =", "+", "twice the speed, up to 64x", "", on(func(p *playback) { p.clock.Faster() })},
+		{onReplay, "n", "n", "the next line with that text", "", run(func(m *Model) { m.play.again(m, 1) })},
+		{onReplay, "N", "N", "the line with that text before", "", run(func(m *Model) { m.play.again(m, -1) })},
+		{onReplay, ": @", ":", "go to a time of day: at 14:52:10", "", on(func(p *playback) { p.ask(":") })},
 		{onReplay, "s", "s", "cut quiet times to 2 s", "s skip idle", on(func(p *playback) { p.clock.SkipIdle(!p.clock.SkipsIdle()) })},
 		{onReplay, "H", "H", "60 s back", "", by(-time.Minute)},
 		{onReplay, "L", "L", "60 s on", "", by(time.Minute)},
-		{onReplay, ",", ",", "one event back", "", on(func(p *playback) { p.clock.SeekEvent(p.clock.Shown() - 1) })},
-		{onReplay, ".", ".", "one event on", "", on(func(p *playback) { p.clock.SeekEvent(p.clock.Shown() + 1) })},
+		{onReplay, ",", ",", "one event back", "", on(func(p *playback) { p.byEvents(-1) })},
+		{onReplay, ".", ".", "one event on", "", on(func(p *playback) { p.byEvents(1) })},
 		{onReplay, "0 1 2 3 4 5 6 7 8 9", "0-9", "0 to 90 percent", "", func(m *Model, key string) tea.Cmd {
 			n, _ := strconv.Atoi(key)
-			m.play.clock.Seek(m.play.clock.Duration() * time.Duration(n) / 10)
-			m.play.fold()
+			m.play.part(n)
 			return nil
 		}},
-		{onReplay, "g-g home", "gg", "the start", "", on(func(p *playback) { p.clock.Seek(0) })},
-		{onReplay, "G end", "G", "the end", "", on(func(p *playback) { p.clock.SeekEvent(p.clock.Len()); p.scroll.held = false })},
+		{onReplay, "g-g home", "gg", "the start", "", on(func(p *playback) { p.part(0) })},
+		{onReplay, "G end", "G", "the end; of a live session its newest output, as it comes", "G end", on((*playback).end)},
 		{onReplay, "k up", "k", "scroll back a row and hold", "", scroll(0, -1)},
 		{onReplay, "j down", "j", "scroll on a row", "", scroll(0, 1)},
 		{onReplay, "ctrl+u pgup", "ctrl+u", "scroll back half a page and hold", "", scroll(-1, 0)},
 		{onReplay, "ctrl+d pgdown", "ctrl+d", "scroll on half a page", "", scroll(1, 0)},
 		{onReplay, "f", "f", "follow the newest output", "", on(func(p *playback) { p.scroll.held = false })},
+	}
+}
+
+// promptKeys are the keys of what is typed into a replay; all others are text.
+func promptKeys() []binding {
+	return []binding{
+		{typingPrompt, "enter", "Enter", "go there", "Enter go", run(func(m *Model) { m.play.answer(m) })},
+		{typingPrompt, "esc ctrl+c", "Esc", "leave it", "Esc leave", run(func(m *Model) { m.play.prompt = nil })},
 	}
 }

@@ -38,6 +38,8 @@ func (b *block) progress(now time.Time) string {
 	switch {
 	case b.cancel:
 		word = "CANCELLING"
+	case b.held:
+		return "WAITING " + clock(b.expires.Sub(now)) + " left"
 	case b.started.IsZero() && b.dispatched:
 		return "SENT"
 	case b.started.IsZero():

@@ -48,14 +48,20 @@ func (p *pane) refresh() {
 	}
 }
 
-// running returns how many steps have not ended.
-func (p *pane) running() int {
+// counts returns how many steps have not ended, and how many a gate holds.
+func (p *pane) counts() (running, held int) {
 	if p.stream == nil {
-		return 0
+		return 0, 0
 	}
 	p.stream.mu.Lock()
 	defer p.stream.mu.Unlock()
-	return p.stream.transcript.running
+	return p.stream.transcript.running, p.stream.transcript.held
+}
+
+// moving reports whether a clock in the pane runs.
+func (p *pane) moving() bool {
+	running, held := p.counts()
+	return running+held > 0
 }
 
 // body returns how many rows of the transcript fit into r.
@@ -74,7 +80,7 @@ func (p *pane) with(m *Model, width int, fn func(*sheet)) {
 	}
 	p.stream.mu.Lock()
 	defer p.stream.mu.Unlock()
-	fn(&sheet{&p.stream.transcript, &m.theme, m.method, width, m.cfg.Now()})
+	fn(&sheet{transcript: p.stream.transcript, theme: &m.theme, method: m.method, width: width, now: m.cfg.Now()})
 }
 
 // draw returns the pane's rows, each r.w cells wide.
@@ -134,6 +140,9 @@ func (p *pane) title(m *Model, width, number int, focused bool) string {
 		if !ep.Online {
 			parts = append(parts, "OFFLINE since "+when(ep.Since, m.cfg.Now()))
 		}
+		if ep.ReadOnly() {
+			parts = append(parts, "READ-ONLY")
+		}
 	}
 	if p.watch {
 		parts = append(parts, "WATCHING "+p.owner)
@@ -156,20 +165,30 @@ func (p *pane) state(s *sheet) []string {
 	if p.stream.state != "" {
 		parts = append(parts, p.stream.state)
 	}
+	shown := 0 // of the steps that are held
 	for i := len(s.blocks) - 1; i >= 0; i-- {
 		if b := s.blocks[i]; b.step != "" {
 			word, _ := s.theme.outcome(b, s.now)
 			parts = append(parts, strings.Join(strings.Fields(word), " "))
+			if b.held {
+				shown = 1
+			}
 			break
 		}
 	}
-	if s.running > 1 {
+	if s.running+shown > 1 {
 		parts = append(parts, fmt.Sprintf("%d running", s.running))
 	}
-	if s.closed {
-		parts = append(parts, "CLOSED")
+	if s.held > shown {
+		parts = append(parts, fmt.Sprintf("%d WAITING", s.held))
 	}
-	if s.dropped > 0 {
+	if s.closed {
+		parts = append(parts, strings.TrimSpace("CLOSED "+s.did))
+	}
+	switch {
+	case s.before > 0:
+		parts = append(parts, "what is above is only in the record")
+	case s.dropped > 0:
 		parts = append(parts, fmt.Sprintf("%d lines above are only in the record", s.dropped))
 	}
 	return parts
@@ -206,6 +225,7 @@ func (p *pane) send(m *Model) tea.Cmd {
 	return m.do(run, func(_ console.Receipt, err error) {
 		if err != nil && len(p.edit.text) == 0 {
 			p.edit.set(text) // nothing typed is lost
+			p.stale = true
 		}
 	})
 }

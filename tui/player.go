@@ -2,8 +2,7 @@ package tui
 
 import (
 	"context"
-	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/caisey/caisey/relay/console"
@@ -15,29 +14,50 @@ import (
 // A playback is one session played again.
 type playback struct {
 	session console.Session
-	loader  *loader
+	reel    *reel
 	stop    context.CancelFunc
 	back    screen // where q leads
 
 	clock  *replay.Player
-	events []sessionlog.Event // as many as clock has
-	loaded bool
-	full   bool
+	events []sessionlog.Event // read ahead, not yet seen
+	state  reelState          // as last told
 
-	transcript transcript // the fold of events[:folded]
-	folded     int
+	transcript *transcript // the fold of what is seen
+	depth      depth       // how much of it was read
+	torn       bool        // it may lack steps from before
 	scroll     scroll
 	size       rect // of the transcript, as last drawn
+
+	text   string     // what was last searched for, in lower case
+	hit    replay.Hit // where it is, if it is the newest event
+	place  place      // of the hit
+	prompt *prompt    // what is being typed, or nil
+	marks  markRow
 }
 
 // replay opens the replay of a session, playing.
 func (m *Model) replay(rec console.Session) {
+	m.openReplay(rec, func(ctx context.Context, x *replay.Index, _ shot) (shot, error) {
+		spot, err := x.Tape().Spot(ctx, 1)
+		return shot{spot: spot, pos: spot.At, play: true}, err
+	})
+}
+
+// replayAt opens the replay of a session, paused where event seq is the newest
+// that is seen, with its line in sight. If text is not empty, it is found in the
+// line and shown, and n finds it again.
+func (m *Model) replayAt(rec console.Session, seq sessionlog.Seq, text ...string) {
+	m.openReplay(rec, toEvent(seq, text...))
+}
+
+func (m *Model) openReplay(rec console.Session, first seek) {
 	m.endReplay()
 	ctx, cancel := context.WithCancel(m.ctx)
-	p := &playback{session: rec, stop: cancel, back: m.screen, clock: replay.NewPlayer(m.cfg.Now)}
-	p.loader = &loader{backend: m.cfg.Backend, session: rec.ID, until: rec.Events, wake: func() { m.pacer.wake(true) }}
+	p := &playback{session: rec, stop: cancel, back: m.screen, clock: replay.NewPlayer(m.cfg.Now), transcript: &transcript{}}
+	p.reel = newReel(m.cfg.Backend, rec.ID, func() { m.pacer.wake(true) })
 	m.play = p
-	m.wg.Go(func() { p.loader.run(ctx) })
+	p.seek(first)
+	m.wg.Go(func() { p.reel.run(ctx) })
 	m.show(screenReplay)
 }
 
@@ -49,35 +69,88 @@ func (m *Model) endReplay() {
 	}
 }
 
-// refresh takes what was loaded and moves the clock.
+// seek has the reel look for another place; until it is found the clock is held.
+func (p *playback) seek(s seek) {
+	p.clock.Hold()
+	p.fold()
+	from := shot{spot: p.clock.Shown(), pos: p.clock.Pos(), play: p.clock.Playing(), depth: p.depth}
+	from.hit, from.text = p.hit, p.text
+	p.reel.ask(from, s)
+}
+
+// refresh takes what was read and moves the clock.
 func (p *playback) refresh(m *Model) {
-	if !p.loaded {
-		first := len(p.events) == 0
-		evs, done, full, err := p.loader.take()
-		p.clock.Append(evs[len(p.events):]...)
-		p.events = evs
-		p.loaded, p.full = done, full
-		if err != nil {
-			m.fail("replay the session", err)
-		}
-		if first && len(evs) > 0 {
-			p.clock.SeekEvent(1)
-			p.clock.Play()
-		}
+	p.state = p.reel.take()
+	if p.state.err != nil {
+		m.fail("replay the session", p.state.err)
+	}
+	p.clock.Extend(p.state.start, p.state.last, p.state.length, p.state.sealed)
+	if s := p.state.shot; s != nil {
+		p.show(m, s)
+	}
+	p.events = append(p.events, p.state.ahead...)
+	for _, ev := range p.state.ahead {
+		p.clock.Append(replay.Spot{Seq: ev.Seq, At: max(0, ev.Time.Sub(p.state.start))})
 	}
 	p.clock.Advance()
 	p.fold()
+	if p.torn && !p.state.busy && p.state.index.Upto()+1 >= p.transcript.before {
+		p.torn = false
+		p.seek(keep)
+	}
+}
+
+// show goes to a shot.
+func (p *playback) show(m *Model, s *shot) {
+	old, sheet := p.transcript, p.sheet(m)
+	p.transcript, p.depth, p.torn, p.events = s.transcript, s.depth, s.torn, nil
+	p.clock.Jump(s.spot, s.pos)
+	p.hit, p.text = s.hit, s.text
+	switch {
+	case s.pause:
+		p.clock.Pause()
+	case s.live:
+		p.clock.Follow()
+	case s.play:
+		p.clock.Play()
+	}
+	if s.keep {
+		p.scroll.top = sheet.moved(p.scroll.top, old, p.transcript)
+	} else {
+		p.scroll.held = false
+		p.sight(m)
+	}
+	if s.note != "" {
+		m.say(s.note)
+	}
 }
 
 // fold makes the transcript show what the clock says is to be seen.
 func (p *playback) fold() {
-	shown := p.clock.Shown()
-	if shown < p.folded {
-		p.transcript, p.folded = transcript{}, 0
+	shown := p.clock.Shown().Seq
+	n, bytes := 0, 0
+	for ; n < len(p.events) && p.events[n].Seq <= shown; n++ {
+		p.transcript.apply(p.events[n])
+		bytes += weight(p.events[n])
 	}
-	for ; p.folded < shown; p.folded++ {
-		p.transcript.apply(p.events[p.folded])
+	if n > 0 {
+		p.events, p.hit = p.events[n:], replay.Hit{}
+		p.reel.spent(n, bytes)
 	}
+}
+
+// sight brings the line that was looked for into sight.
+func (p *playback) sight(m *Model) {
+	if p.hit.Seq == 0 {
+		return
+	}
+	s := p.sheet(m)
+	at, ok := s.locate(p.hit, p.text)
+	if !ok {
+		return
+	}
+	p.place = at
+	s.reveal(&p.scroll, at, max(m.h-4, 1))
 }
 
 // tick returns how soon the replay has something new to show, 0 for never.
@@ -85,7 +158,10 @@ func (p *playback) tick() time.Duration {
 	if !p.clock.Playing() {
 		return 0
 	}
-	next, _ := p.clock.Next()
+	next, ok := p.clock.Next()
+	if !ok {
+		return 0
+	}
 	return min(max(next, focusFrame), 250*time.Millisecond) // the bar moves meanwhile
 }
 
@@ -94,89 +170,43 @@ func (p *playback) toggle() {
 	switch {
 	case p.clock.Playing():
 		p.clock.Pause()
-	case p.clock.Shown() == p.clock.Len():
-		p.clock.SeekEvent(1)
-		p.clock.Play()
+	case p.clock.AtEnd() && p.clock.Sealed():
+		p.seek(func(ctx context.Context, x *replay.Index, _ shot) (shot, error) {
+			spot, err := x.Tape().Spot(ctx, 1)
+			return shot{spot: spot, play: true}, err
+		})
 	default:
 		p.clock.Play()
 	}
 }
 
 func (p *playback) sheet(m *Model) *sheet {
-	return &sheet{&p.transcript, &m.theme, m.method, m.w, p.clock.Time()}
+	s := &sheet{transcript: p.transcript, theme: &m.theme, method: m.method, width: m.w, now: p.clock.Time(), text: p.text}
+	if p.hit.Seq > 0 {
+		s.hit = &p.place
+	}
+	return s
 }
 
-// drawReplay returns the rows of the screen.
-func (m *Model) drawReplay() []string {
-	p := m.play
-	speed := fmt.Sprintf("%gx", p.clock.Speed())
-	if p.clock.SkipsIdle() {
-		speed += "  skip idle 2s"
+// moved returns the place in now of what was at p in old, of which now is a longer
+// form: both end alike.
+func (s *sheet) moved(p place, old, now *transcript) place {
+	b := old.block(p.block)
+	if b == nil || len(now.blocks) == 0 {
+		return p
 	}
-	left := fmt.Sprintf("REPLAY %s  %s  %s", shortID(p.session.ID), vt.Plain(p.session.Path()), vt.Plain(p.session.Technician))
-	rows := []string{m.bar(left, speed+"  READ ONLY ")}
-	p.size = rect{0, 1, m.w, max(m.h-4, 1)}
-	for _, row := range p.sheet(m).render(&p.scroll, p.size.h) {
-		rows = append(rows, row.Text)
+	i := len(now.blocks) - (len(old.blocks) - slices.Index(old.blocks, b))
+	if i < 0 {
+		return p
 	}
-	for len(rows) < m.h-3 {
-		rows = append(rows, "")
+	c := now.blocks[i]
+	if torn := b.ring.Len() > 1 && b.ring.At(b.first()).Tag == tagOurs && c.end()-c.first() > b.end()-b.first(); torn && p.line <= b.first() {
+		p = place{b.n, b.first() + 1, 0} // above it there are other lines now
 	}
-	return append(rows, m.theme.title.on(p.bar(m)), p.status(m))
-}
-
-// status is the row under the bar: PLAY or PAUSE, and the time it was.
-func (p *playback) status(m *Model) string {
-	word, look := "PAUSE", m.theme.busy
-	switch {
-	case p.clock.Playing():
-		word, look = "PLAY", m.theme.good
-	case p.loaded && p.clock.Shown() == p.clock.Len():
-		word = "END"
+	if p.line == header {
+		return place{c.n, header, p.row}
 	}
-	rest := ""
-	if p.clock.Len() > 0 {
-		rest = "  " + p.clock.Time().Local().Format("Jan 02 15:04:05")
-	}
-	rest += fmt.Sprintf("   event %d of %d", p.clock.Shown(), p.clock.Len())
-	switch {
-	case p.full:
-		rest += fmt.Sprintf("   ONLY THE FIRST %d MiB ARE SHOWN", maxReplay>>20)
-	case !p.loaded:
-		rest += "   loading"
-	}
-	if p.scroll.held {
-		rest += "   held, f follows"
-	}
-	return " " + look.on(word) + fit(rest, m.w-len(word)-1, m.method)
-}
-
-// bar is the row that shows the position among the commands.
-func (p *playback) bar(m *Model) string {
-	pos, total := p.clock.Pos(), p.clock.Duration()
-	text := fmt.Sprintf("| %s of %s ", clock(pos), clock(total))
-	width := m.w - len(text) - 2
-	if width < 4 {
-		return fit(text, m.w, m.method)
-	}
-	cells := make([]string, width)
-	at := func(d time.Duration) int {
-		if total <= 0 {
-			return 0
-		}
-		return int(float64(d) / float64(total) * float64(width-1))
-	}
-	for i := range cells {
-		cells[i] = m.theme.barLeft
-		if i < at(pos) {
-			cells[i] = m.theme.barDone
-		}
-	}
-	for _, d := range p.clock.Steps() {
-		cells[at(d)] = "c"
-	}
-	cells[at(pos)] = "@"
-	return " |" + strings.Join(cells, "") + text
+	return place{c.n, max(c.end()-(b.end()-p.line), c.first()), p.row}
 }
 
 // shortID is as much of an ID as a title has room for.

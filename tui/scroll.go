@@ -1,10 +1,13 @@
 package tui
 
 import (
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/caisey/caisey/tui/replay"
 	"github.com/caisey/caisey/tui/vt"
 )
 
@@ -25,6 +28,8 @@ type sheet struct {
 	method ansi.Method
 	width  int
 	now    time.Time
+	text   string // to be lit, in lower case
+	hit    *place // the line to point at, or nil
 }
 
 // rows returns the rows of one line.
@@ -32,12 +37,14 @@ func (s *sheet) rows(b *block, line int) []vt.Line {
 	if line == header {
 		return s.header(b)
 	}
-	l := s.theme.bleach(b.line(line))
+	l := s.line(b, line)
 	rows := l.Wrap(s.width-2, s.method)
 	out := make([]vt.Line, len(rows))
 	for i, row := range rows {
 		gutter := "  "
 		switch {
+		case i == 0 && s.hit != nil && s.hit.block == b.n && s.hit.line == line:
+			gutter = s.theme.bar.on(">") + " "
 		case l.Tag == tagStderr && i == 0:
 			gutter = s.theme.bad.on("!") + " "
 		case l.Tag == tagOurs:
@@ -52,7 +59,34 @@ func (s *sheet) count(b *block, line int) int {
 	if line == header {
 		return len(s.header(b))
 	}
-	return s.theme.bleach(b.line(line)).Rows(s.width-2, s.method)
+	return s.line(b, line).Rows(s.width-2, s.method)
+}
+
+// line returns a line of a block as it is drawn.
+func (s *sheet) line(b *block, line int) vt.Line {
+	l := b.line(line)
+	if s.text == "" || !replay.Contains(l.Text, s.text) {
+		return s.theme.bleach(l)
+	}
+	return vt.Line{Text: s.lit(ansi.Strip(l.Text), paint{}), Width: l.Width, Tag: l.Tag}
+}
+
+// lit returns plain text in a look, with what is searched for lit in it.
+func (s *sheet) lit(plain string, look paint) string {
+	lower := strings.ToLower(plain)
+	if s.text == "" || len(lower) != len(plain) { // where it stands cannot be told
+		return look.on(plain)
+	}
+	out := ""
+	for {
+		i := strings.Index(lower, s.text)
+		end := i + len(s.text)
+		if i < 0 || !utf8.ValidString(plain[:i]) || !utf8.ValidString(plain[i:end]) {
+			return out + look.on(plain)
+		}
+		out += look.on(plain[:i]) + s.theme.bar.on(plain[i:end])
+		plain, lower = plain[end:], lower[end:]
+	}
 }
 
 // header returns the rows of a block's first line: time, who, what, and at the
@@ -71,7 +105,7 @@ func (s *sheet) header(b *block) []vt.Line {
 	rows := full.Wrap(room, s.method)
 	out := make([]vt.Line, 0, len(rows))
 	for i, row := range rows {
-		text := s.theme.strong.on(row.Text)
+		text := s.lit(row.Text, s.theme.strong)
 		if i == 0 && word != "" && room < s.width {
 			text += fit("", max(room-row.Width, 0)+2, s.method) + look.on(word)
 			row.Width = s.width
@@ -249,4 +283,43 @@ func (s *sheet) jump(sc *scroll, by, height int) {
 	if b := s.block(n); b != nil {
 		sc.held, sc.top = true, place{n, header, 0}
 	}
+}
+
+// atTop reports whether nothing that is kept is above p.
+func (s *sheet) atTop(p place) bool {
+	return len(s.blocks) == 0 || p == place{s.blocks[0].n, header, 0}
+}
+
+// reveal brings p into sight: where it is in sight when following, it follows.
+func (s *sheet) reveal(sc *scroll, p place, height int) {
+	if sc.held = p.before(s.tail(height)); sc.held {
+		sc.top = s.up(p, height/3)
+	}
+}
+
+// locate returns where a hit stands, just after its event was folded in, or
+// where its step's newest line does.
+func (s *sheet) locate(h replay.Hit, text string) (place, bool) {
+	b := s.byStep[h.Step]
+	for i := len(s.blocks) - 1; b == nil && i >= 0; i-- {
+		if s.blocks[i].step == h.Step {
+			b = s.blocks[i]
+		}
+	}
+	switch {
+	case b == nil:
+		return place{}, false
+	case h.Head || b.ring.Len() == 0:
+		return place{b.n, header, 0}, true
+	}
+	last := b.ring.Dropped() + b.ring.Len() - 1
+	for n, left := last, h.Nth; text != "" && n >= b.first(); n-- {
+		if l := b.ring.At(n); l.Tag != tagOurs && replay.Contains(l.Text, text) {
+			if left == 0 {
+				return place{b.n, n, 0}, true
+			}
+			left--
+		}
+	}
+	return place{b.n, last, 0}, true
 }

@@ -162,6 +162,33 @@ func TestReplayScrolls(t *testing.T) {
 	term.lose("held")
 }
 
+// What is typed into a replay is seen, with the cursor behind it.
+func TestReplayPrompt(t *testing.T) {
+	term, _ := openReplay(t, 80, 24, 6)
+	term.keys("/")
+	term.see("Enter go", "Esc leave")
+	term.keys("oux\bt-4")
+	s := term.see("/out-4")
+	if at := term.emu.CursorPosition(); at.X != 6 || !strings.HasPrefix(strings.Split(s, "\n")[at.Y], "/out-4") {
+		t.Errorf("the cursor is at %v in\n%s", at, s)
+	}
+	term.keys("\r")
+	term.see("out-4", "event 20 of 26", "n/N out-4", "PAUSE")
+	term.lose("cmd-5")
+	term.keys(":14:00:1")
+	term.see(":at 14:00:1")
+	term.keys("2\r")
+	term.see("Nov 24 14:00:12", "event 5 of 26", "> cmd-0")
+	term.keys("/nothing like it\r")
+	term.see("not in this record: nothing like it", "event 5 of 26")
+	term.keys("?")
+	term.see("go to a time of day", "the next error or note")
+	term.keys("q@q")
+	term.see(":at q")
+	term.keys("\x1b")
+	term.see("PAUSE")
+}
+
 func TestReplayFromTheList(t *testing.T) {
 	w := newWorld(t, "db01")
 	w.history(0, 2, "bo")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/sessionlog"
+	"github.com/caisey/caisey/tui/replay"
 	"github.com/caisey/caisey/tui/vt"
 )
 
@@ -23,9 +24,9 @@ type stream struct {
 
 	dirty atomic.Bool // there is something new to draw
 
-	mu         sync.Mutex // guards what follows
-	transcript transcript
-	state      string // what is wrong with the connection, or ""
+	mu         sync.Mutex  // guards what follows
+	transcript *transcript // never nil
+	state      string      // what is wrong with the connection, or ""
 }
 
 const (
@@ -54,15 +55,27 @@ func (s *stream) run(ctx context.Context) {
 	}
 }
 
-// follow folds events until the feed ends.
+// follow folds events until the record ends. At first it shows the end of what is
+// there, then more of it, so that a long session is as soon on the screen as a
+// short one.
 func (s *stream) follow(ctx context.Context) error {
-	feed, err := s.backend.Watch(ctx, s.session, s.seq()+1)
+	r, err := s.backend.Look(ctx, s.session)
 	if err != nil {
 		return err
 	}
+	if head := r.Head().Seq; s.seq() == 0 && head > 0 {
+		if err := s.begin(ctx, r, head); err != nil {
+			r.Close()
+			return err
+		}
+	}
+	feed := console.Follow(r, s.seq()+1)
 	defer feed.Close()
 	for {
 		evs, err := feed.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			s.sum(ctx, r)
+		}
 		if err != nil {
 			return err
 		}
@@ -73,12 +86,53 @@ func (s *stream) follow(ctx context.Context) error {
 	}
 }
 
+// beginIndexed is how many events of the outline are looked at for steps that
+// still run, before more than the end of a session is shown.
+const beginIndexed = 50_000
+
+// begin makes the transcript up to event at.
+func (s *stream) begin(ctx context.Context, r sessionlog.Reader, at sessionlog.Seq) error {
+	tape, err := replay.NewTape(ctx, r)
+	if err != nil {
+		return err
+	}
+	x := replay.NewIndex(tape)
+	for _, d := range []depth{shallow, deep} {
+		t, err := rebuild(ctx, x, at, d)
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.transcript = t
+		s.mu.Unlock()
+		s.say("")
+		if t.before == 0 {
+			break
+		}
+		if _, err := x.Fill(ctx, beginIndexed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // apply folds one event; the lock is held for no longer, so that whoever draws
 // never waits for a flood to end.
 func (s *stream) apply(ev sessionlog.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.transcript.apply(ev)
+}
+
+// sum reads what the session, which is over, did to its endpoint.
+func (s *stream) sum(ctx context.Context, r sessionlog.Reader) {
+	did, err := sessionlog.ReadReceipt(ctx, r)
+	if err != nil {
+		return // it is left out
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.transcript.did = did.String()
 }
 
 func (s *stream) seq() sessionlog.Seq {

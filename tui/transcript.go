@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caisey/caisey/sessionlog"
+	words "github.com/caisey/caisey/sessionlog/transcript"
 	"github.com/caisey/caisey/tui/vt"
 )
 
@@ -27,12 +28,15 @@ const (
 type transcript struct {
 	opened sessionlog.Opened
 	closed bool
+	did    string         // what it did to its endpoint, once that is known of a session that is over
 	seq    sessionlog.Seq // of the newest event
+	before sessionlog.Seq // what was before this event was not read; 0 if all was
 
 	blocks  []*block // in the order they were begun; numbered without a gap
 	byStep  map[sessionlog.StepID]*block
 	begun   int // blocks begun so far
-	running int // steps that have not ended
+	running int // steps that have not ended, but for those that a gate holds
+	held    int // steps that a gate holds
 	lines   int // kept, of all blocks
 	bytes   int
 	dropped int // lines that fell out
@@ -47,7 +51,10 @@ type block struct {
 	step  sessionlog.StepID
 	actor sessionlog.Actor
 
-	command    string // as it was typed
+	command    string    // as it was typed
+	unknown    bool      // its request was not read
+	held       bool      // a gate holds it
+	expires    time.Time // when it will have been held for too long
 	dispatched bool
 	started    time.Time
 	cancel     bool
@@ -105,18 +112,24 @@ func (t *transcript) request(ev sessionlog.Event) {
 	b.step, b.command, b.out = ev.Step, req.Command, map[sessionlog.Stream]*vt.Lines{}
 	t.byStep[ev.Step] = b
 	t.running++
+	for _, text := range words.Asked(req) {
+		t.say(b, text)
+	}
 }
 
 func (t *transcript) step(b *block, ev sessionlog.Event) {
 	switch ev.Kind {
 	case sessionlog.StepDispatched:
+		t.release(b)
 		b.dispatched = true
 	case sessionlog.StepStarted:
+		t.release(b)
 		b.started = ev.Time
 	case sessionlog.StepCancel:
 		b.cancel = true
 	case sessionlog.StepOutput:
 		if ev.Chunk != nil && b.out != nil {
+			t.release(b)
 			t.output(b, ev.Chunk)
 		}
 	case sessionlog.StepGap:
@@ -129,6 +142,8 @@ func (t *transcript) step(b *block, ev sessionlog.Event) {
 		if b.ended == nil && ev.Decode(&end) == nil {
 			t.end(b, &end)
 		}
+	default:
+		t.gate(b, ev)
 	}
 }
 
@@ -167,6 +182,7 @@ func (t *transcript) end(b *block, end *sessionlog.Ended) {
 			l.Flush(t.keep(b, s))
 		}
 	}
+	t.release(b)
 	b.ended, b.out = end, nil
 	t.running--
 	if end.Why != "" {
@@ -212,6 +228,7 @@ func (t *transcript) trim() {
 		if oldest.ring.Len() == 0 { // only its first line is left
 			t.blocks = t.blocks[1:]
 			delete(t.byStep, oldest.step)
+			t.release(oldest)
 			if oldest.step != "" && oldest.ended == nil {
 				t.running--
 			}
@@ -264,7 +281,7 @@ func (t *transcript) newest(who sessionlog.Actor) *block {
 func (t *transcript) commands(who sessionlog.Actor) []string {
 	var out []string
 	for _, b := range t.blocks {
-		if b.step != "" && b.actor == who && (len(out) == 0 || out[len(out)-1] != b.command) {
+		if b.step != "" && b.actor == who && !b.unknown && (len(out) == 0 || out[len(out)-1] != b.command) {
 			out = append(out, b.command)
 		}
 	}

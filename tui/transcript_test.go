@@ -17,7 +17,7 @@ import (
 
 func testSheet(tr *transcript, width int) *sheet {
 	th := newTheme(true, false, false)
-	return &sheet{tr, &th, ansi.WcWidth, width, noon}
+	return &sheet{transcript: tr, theme: &th, method: ansi.WcWidth, width: width, now: noon}
 }
 
 // all returns every row of a transcript.
@@ -145,41 +145,48 @@ func TestManyStepsAreBounded(t *testing.T) {
 	}
 }
 
-// A flaky Backend fails to watch now and then.
+// A flaky Backend fails now and then, and its readers break soon.
 type flaky struct {
 	*world
 	fails int
 }
 
-func (f *flaky) Watch(ctx context.Context, id sessionlog.SessionID, from sessionlog.Seq) (console.Feed, error) {
+func (f *flaky) Look(ctx context.Context, id sessionlog.SessionID) (console.Reader, error) {
 	if f.fails > 0 {
 		f.fails--
 		return nil, errors.New("no route")
 	}
-	feed, err := f.world.Watch(ctx, id, from)
-	return &shortFeed{Feed: feed}, err
+	r, err := f.world.Look(ctx, id)
+	return &shortReader{Reader: r}, err
 }
 
-// A shortFeed breaks after the first events.
-type shortFeed struct {
-	console.Feed
+// A shortReader is a record of which events beyond the third come one by one, and
+// its connection breaks after each.
+type shortReader struct {
+	console.Reader
 	used bool
 }
 
-func (f *shortFeed) Next(ctx context.Context) ([]sessionlog.Event, error) {
-	if f.used {
+func (r *shortReader) Head() sessionlog.Head {
+	return sessionlog.Head{Seq: 3}
+}
+
+func (r *shortReader) Read(ctx context.Context, from sessionlog.Seq, limit int) ([]sessionlog.Event, error) {
+	if from <= 3 {
+		return r.Reader.Read(ctx, from, min(limit, int(4-from)))
+	}
+	if r.used {
 		return nil, errors.New("connection lost")
 	}
-	f.used = true
-	evs, err := f.Feed.Next(ctx)
-	return evs[:min(1, len(evs))], err
+	r.used = true
+	return r.Reader.Read(ctx, from, 1)
 }
 
 func TestStreamGoesOnWhereItWas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "db01")
 		s := w.history(0, 3, "bo")
-		st := &stream{backend: &flaky{world: w, fails: 3}, session: s.id, wake: func() {}}
+		st := &stream{backend: &flaky{world: w, fails: 3}, session: s.id, wake: func() {}, transcript: &transcript{}}
 		done := make(chan struct{})
 		go func() { defer close(done); st.run(t.Context()) }()
 		synctest.Wait()

@@ -1,5 +1,5 @@
 // Package tui shows Backends: the fleet, a workspace of panes, the recordings,
-// and their replay.
+// what is found in them, and their replay.
 //
 // One [Model] is one technician's interface in one terminal. Its state is owned
 // by the Bubble Tea program that runs it; what comes in from the Backend is
@@ -55,6 +55,8 @@ const (
 	screenWorkspace
 	screenSessions
 	screenReplay
+	screenFind
+	screenApprovals
 )
 
 // A Model is the interface as a Bubble Tea model. Its methods are called by the
@@ -65,6 +67,7 @@ type Model struct {
 	keys   keymap
 	pacer  *pacer
 	roster *roster
+	inbox  *inbox
 	me     string
 	ctx    context.Context // ends with the Model
 	cancel context.CancelFunc
@@ -90,6 +93,8 @@ type Model struct {
 	fleet fleet
 	work  workspace
 	recs  sessions
+	find  findScreen
+	app   approvals
 	play  *playback
 
 	dirty bool
@@ -104,6 +109,7 @@ func New(cfg Config) *Model {
 	m := &Model{cfg: cfg, keys: newKeymap(), pacer: newPacer(), me: cfg.Backend.Self().Name, dark: true, dirty: true}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.roster = &roster{backend: cfg.Backend, wake: func() { m.pacer.wake(true) }}
+	m.inbox = &inbox{backend: cfg.Backend, wake: func() { m.pacer.wake(true) }}
 	m.theme = newTheme(m.dark, cfg.NoColor, cfg.ASCII)
 	m.w, m.h = 80, 24
 	return m
@@ -116,12 +122,13 @@ func (m *Model) Close() {
 	m.wg.Wait()
 }
 
-// Init starts following the directory.
+// Init starts following the directory and what waits for an answer.
 func (m *Model) Init() tea.Cmd {
 	m.wg.Go(func() { m.roster.run(m.ctx) })
+	m.wg.Go(func() { m.inbox.run(m.ctx) })
 	cmds := []tea.Cmd{tea.RequestBackgroundColor, m.pacer.wait(m.ctx, 0)}
 	if m.cfg.Replay != "" {
-		cmds = append(cmds, m.find(m.cfg.Replay))
+		cmds = append(cmds, m.findReplay(m.cfg.Replay))
 	}
 	return tea.Batch(cmds...)
 }
@@ -145,7 +152,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.KeyPressMsg:
 		cmd = m.key(msg)
 	case tea.PasteMsg:
-		m.pasted(msg.Content)
+		cmd = m.pasted(msg.Content)
 	case wakeMsg:
 		cmd = m.woken(msg)
 	case doneMsg:
@@ -154,6 +161,12 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.found(msg)
 	case replayMsg:
 		cmd = m.replayFound(msg)
+	case findDueMsg:
+		cmd = m.findDue(msg)
+	case findMsg:
+		m.findAnswer(msg)
+	case hitMsg:
+		m.hitOpened(msg)
 	default:
 		m.dirty = false
 	}
@@ -178,6 +191,11 @@ func (m *Model) woken(msg wakeMsg) tea.Cmd {
 	if m.roster.news() {
 		m.dirty = true
 	}
+	if n, ok := m.inbox.drain(); ok {
+		cmd = tea.Batch(cmd, m.tookInbox(n))
+		m.dirty = true
+	}
+	m.dirty = m.dirty || m.screen == screenApprovals && len(m.app.all) > 0 // its clocks run
 	m.wakePanes(msg.all)
 	if m.play != nil {
 		m.play.refresh(m)
@@ -195,7 +213,7 @@ func (m *Model) wakePanes(all bool) {
 		switch {
 		case all || p == m.work.current():
 			p.refresh()
-			p.stale = p.stale || p.running() > 0 // its clock runs
+			p.stale = p.stale || p.moving() // its clock runs
 			m.dirty = m.dirty || p.stale
 		case p.stream != nil && p.stream.dirty.Load():
 			m.pacer.wake(false) // it had the focus when it woke the pacer
@@ -208,9 +226,13 @@ func (m *Model) tick() time.Duration {
 	switch m.screen {
 	case screenWorkspace:
 		for _, p := range m.work.panes {
-			if p.running() > 0 {
+			if p.moving() {
 				return time.Second
 			}
+		}
+	case screenApprovals:
+		if len(m.app.all) > 0 || m.app.open != nil {
+			return time.Second
 		}
 	case screenReplay:
 		return m.play.tick()
@@ -273,7 +295,7 @@ type replayMsg struct {
 	err   error
 }
 
-func (m *Model) find(id sessionlog.SessionID) tea.Cmd {
+func (m *Model) findReplay(id sessionlog.SessionID) tea.Cmd {
 	return func() tea.Msg {
 		found, err := m.cfg.Backend.Search(m.ctx, console.Query{ID: id, Limit: 1})
 		return replayMsg{found, err}

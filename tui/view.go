@@ -16,7 +16,7 @@ func (m *Model) View() tea.View {
 	rows, cursor := m.draw()
 	m.view = tea.NewView(strings.Join(rows, "\n"))
 	m.view.AltScreen = true
-	m.view.WindowTitle = "caisey"
+	m.view.WindowTitle = m.windowTitle()
 	if cursor != nil {
 		cursor.Blink = false
 	}
@@ -26,7 +26,7 @@ func (m *Model) View() tea.View {
 
 // draw returns exactly as many rows as the screen has, none wider than it.
 func (m *Model) draw() ([]string, *tea.Cursor) {
-	if m.w < minWidth || m.h < minHeight {
+	if m.tiny() {
 		return []string{ansi.Truncate("caisey needs 40x8", max(m.w, 0), "")}, nil
 	}
 	var rows []string
@@ -39,7 +39,11 @@ func (m *Model) draw() ([]string, *tea.Cursor) {
 	case m.screen == screenSessions:
 		rows, cursor = m.drawSessions()
 	case m.screen == screenReplay:
-		rows = m.drawReplay()
+		rows, cursor = m.drawReplay()
+	case m.screen == screenFind:
+		rows, cursor = m.drawFind()
+	case m.screen == screenApprovals:
+		rows, cursor = m.drawApprovals()
 	default:
 		rows, cursor = m.drawFleet()
 	}
@@ -49,9 +53,14 @@ func (m *Model) draw() ([]string, *tea.Cursor) {
 	return append(rows[:m.h-1], m.lastRow()), cursor
 }
 
-// bar returns the first row of a screen.
+// bar returns the first row of a screen. What waits for the technician stands in it
+// before all else at the right.
 func (m *Model) bar(left, right string) string {
-	return m.theme.bar.on(ends(" "+left, " "+right, m.w, m.method))
+	waits, right := m.waits(), " "+right
+	if m.method.StringWidth(waits+right)+20 > m.w && waits != "" {
+		right = ""
+	}
+	return m.theme.bar.on(ends(" "+left, waits+right, m.w, m.method))
 }
 
 // lastRow is the notice, or else the mode and its keys.
@@ -69,9 +78,13 @@ func (m *Model) lastRow() string {
 		word = " INSERT"
 	case typingFilter:
 		word = " FILTER"
+	case typingFind:
+		word = " FIND"
+	case typingAnswer:
+		word = " ANSWER"
 	}
 	if m.prefix {
-		return m.theme.strong.on(word) + fit("  g: f fleet  w workspace  r recordings  g top", m.w-len(word), m.method)
+		return m.theme.strong.on(word) + fit("  g: f fleet  w workspace  a approvals  r recordings  g top", m.w-len(word), m.method)
 	}
 	return m.theme.strong.on(word) + fit(m.keys.footer(m.mode(), m.w-len(word)), m.w-len(word), m.method)
 }

@@ -75,7 +75,7 @@ func (m *Model) follow(p *pane, r console.Receipt) {
 	}
 	ctx, cancel := context.WithCancel(m.ctx)
 	p.stop = cancel
-	p.stream = &stream{backend: m.cfg.Backend, session: r.Session}
+	p.stream = &stream{backend: m.cfg.Backend, session: r.Session, transcript: &transcript{}}
 	p.stream.wake = func() { m.pacer.wake(m.focused.Load() == p) }
 	m.wg.Go(func() { p.stream.run(ctx) })
 }
@@ -221,12 +221,13 @@ func (m *Model) drawWorkspace() ([]string, *tea.Cursor) {
 
 func (m *Model) workspaceBar() string {
 	w := &m.work
-	seen, running := 0, 0
+	seen, running, held := 0, 0, 0
 	for i, p := range w.panes {
 		if w.rects[i].h > 0 {
 			seen++
 		}
-		running += p.running()
+		r, h := p.counts()
+		running, held = running+r, held+h
 	}
 	parts := []string{fmt.Sprintf("CAISEY workspace   pane %d of %d", w.focus+1, len(w.panes))}
 	if seen < len(w.panes) {
@@ -239,6 +240,9 @@ func (m *Model) workspaceBar() string {
 	}
 	if running > 0 {
 		parts = append(parts, fmt.Sprintf("%d RUNNING", running))
+	}
+	if held > 0 {
+		parts = append(parts, fmt.Sprintf("%d WAITING", held))
 	}
 	return m.bar(strings.Join(parts, "   "), m.who())
 }

@@ -258,7 +258,7 @@ func TestNote(t *testing.T) {
 	s.add(t, sessionlog.New(sessionlog.NoteAdded, "technician:bo", "", sessionlog.Note{Text: "look here"}))
 	term.see("bo note: look here")
 	s.add(t, sessionlog.New(sessionlog.SessionClosed, sessionlog.Relay, "", sessionlog.Closed{Why: "idle"}))
-	term.see("session closed idle", "CLOSED")
+	term.see("session closed idle", "CLOSED 0 reads, 0 probes, 0 shell, 0 changes")
 }
 
 func TestDroppedLinesAreCounted(t *testing.T) {

@@ -26,6 +26,8 @@ type world struct {
 	sessions []*memorySession
 	refuse   error // what Do answers, if not nil
 	done     []console.Intent
+	finder   finder
+	waiting  waiting
 }
 
 type memorySession struct {
@@ -39,7 +41,7 @@ type memorySession struct {
 var noon = time.Date(2026, 11, 24, 14, 0, 0, 0, time.Local)
 
 func newWorld(t *testing.T, names ...string) *world {
-	w := &world{t: t, grew: make(chan struct{})}
+	w := &world{t: t, grew: make(chan struct{}), waiting: waiting{grew: make(chan struct{})}}
 	for _, name := range names {
 		w.eps = append(w.eps, console.Endpoint{
 			ID: sessionlog.NewEndpointID(), Client: "acme", Name: name, Online: true, Since: noon,
@@ -117,9 +119,11 @@ func (w *world) session(id sessionlog.SessionID) *memorySession {
 	return nil
 }
 
-func (w *world) Find(context.Context, console.TextQuery) (console.Found, error) {
-	return console.Found{}, console.Errorf(console.CodeFailed, "", "no index here")
-}
+func (w *world) Technicians(context.Context) ([]console.Technician, error) { return nil, nil }
+
+func (w *world) Tokens(context.Context) ([]console.Token, error) { return nil, nil }
+
+func (w *world) Policy(context.Context) (console.Policy, error) { return console.Policy{}, nil }
 
 func (w *world) Record(context.Context, sessionlog.SessionID) (io.ReadCloser, error) {
 	return nil, console.Errorf(console.CodeFailed, "", "no records here")
@@ -164,6 +168,8 @@ func (w *world) Do(ctx context.Context, in console.Intent) (console.Receipt, err
 		s.add(w.t, sessionlog.New(sessionlog.StepCancel, sessionlog.Technician("ana"), in.Step, nil))
 		s.end(w.t, in.Step, sessionlog.Ended{State: sessionlog.Cancelled, Exit: -1, Duration: 2})
 		return console.Receipt{Session: in.Session}, nil
+	case console.Approve, console.Deny, console.Override:
+		return console.Receipt{}, w.answered(in)
 	}
 	return console.Receipt{}, fmt.Errorf("intent %T", in)
 }

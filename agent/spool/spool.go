@@ -82,7 +82,7 @@ func Create(dir string, cfg Config) (*Spool, error) {
 	s.turn <- struct{}{}
 	defer s.release()
 	if err := s.rotate(); err != nil {
-		return nil, err
+		return nil, errors.Join(err, os.Remove(dir)) // else the step could not be tried again
 	}
 	return s, nil
 }

@@ -30,8 +30,13 @@ const (
 )
 
 type commands struct {
-	Enroll  enrollCmd  `cmd:"" help:"Make this machine an endpoint of the relay that TOKEN names."`
-	Run     runCmd     `cmd:"" help:"Run the agent in the foreground."`
+	Enroll enrollCmd `cmd:"" help:"Make this machine an endpoint of the relay that TOKEN names."`
+	Run    runCmd    `cmd:"" help:"Run the agent in the foreground."`
+
+	Install   installCmd   `cmd:"" help:"Make the agent a service of this machine, and start it."`
+	Uninstall uninstallCmd `cmd:"" help:"Stop that service and remove it. The data stays."`
+	Status    statusCmd    `cmd:"" help:"Say how the service, the connection and the endpoint's own policy are."`
+
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
@@ -42,14 +47,15 @@ type enrollCmd struct {
 }
 
 type runCmd struct {
-	Data string `help:"Directory of the agent's key and spool." default:"${data}" placeholder:"DIR"`
+	Data   string `help:"Directory of the agent's key and spool." default:"${data}" placeholder:"DIR"`
+	Policy string `help:"The endpoint's own policy. If not given, the file policy in the data directory." placeholder:"FILE"`
 }
 
 type versionCmd struct{}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := run(ctx, newManager(), os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
@@ -57,7 +63,7 @@ func main() {
 // stream is where a command prints to.
 type stream struct{ out, err io.Writer }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, services manager, args []string, stdout, stderr io.Writer) int {
 	ended := -1 // by kong, after --help
 	parser, err := kong.New(&commands{},
 		kong.Name("caisey-agent"),
@@ -66,6 +72,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { ended = code }),
 		kong.Bind(stream{stdout, stderr}),
+		kong.BindTo(services, (*manager)(nil)),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
@@ -79,7 +86,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return fail(stderr, err, exitUsage)
 	}
-	if err := command.Run(); err != nil {
+	err = command.Run()
+	if errors.Is(err, errNotWell) {
+		return exitError
+	}
+	if err != nil {
 		return fail(stderr, err, exitError)
 	}
 	return 0
@@ -102,10 +113,18 @@ func (c *enrollCmd) Run(ctx context.Context, s stream) error {
 }
 
 func (c *runCmd) Run(ctx context.Context, s stream) error {
-	log := slog.New(slog.NewTextHandler(s.err, nil))
-	err := agent.Run(ctx, agent.Config{Data: c.Data, Version: version, Log: log})
+	return serve(ctx, s.err, func(ctx context.Context, log io.Writer) error {
+		err := agent.Run(ctx, agent.Config{
+			Data: c.Data, Policy: c.Policy, Version: version, Log: slog.New(slog.NewTextHandler(log, nil)),
+		})
+		return withHint(err, c.Data)
+	})
+}
+
+// withHint says what to do where a machine is not enrolled.
+func withHint(err error, data string) error {
 	if errors.Is(err, agent.ErrNotEnrolled) {
-		return fmt.Errorf("%w; enrol it first: caisey-agent enroll TOKEN --data %s", err, c.Data)
+		return fmt.Errorf("%w; enrol it first: caisey-agent enroll TOKEN --data %s", err, data)
 	}
 	return err
 }

@@ -17,6 +17,7 @@ func TestExitCodes(t *testing.T) {
 		{"version", 0, "caisey-agent ", ""},
 		{"--help", 0, "enroll", ""},
 		{"run --help", 0, "--data=DIR", ""},
+		{"install --data " + data, 1, "", "caisey-agent enroll TOKEN --data " + data},
 		{"", 2, "", "expected one of"},
 		{"dance", 2, "", "unexpected argument dance"},
 		{"enroll", 2, "", "<token>"},
@@ -25,7 +26,7 @@ func TestExitCodes(t *testing.T) {
 		{"run --data " + data, 1, "", "caisey-agent enroll TOKEN"},
 	} {
 		var out, errOut bytes.Buffer
-		code := run(t.Context(), strings.Fields(c.args), &out, &errOut)
+		code := run(t.Context(), newManager(), strings.Fields(c.args), &out, &errOut)
 		if code != c.code || !strings.Contains(out.String(), c.out) || !strings.Contains(errOut.String(), c.errOut) {
 			t.Errorf("%q: code %d, out %q, err %q", c.args, code, out.String(), errOut.String())
 		}

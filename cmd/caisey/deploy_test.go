@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/caisey/caisey/sessionlog/foreign"
 )
 
 // The tests in this package run the real binaries as processes, and the real
@@ -47,6 +49,9 @@ var binaries = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if code, ok := foreign.Serve(os.Args[1:]); ok { // of a relay that a test serves in its own process
+		os.Exit(code)
+	}
 	code := m.Run()
 	if dir, err := binaries(); err == nil {
 		_ = os.RemoveAll(dir)
@@ -170,16 +175,17 @@ type deployment struct {
 	relay  *process
 	quic   string
 	ssh    string
+	flags  []string // more for the relay
 	admin  *technician
 	agents map[string]*process
 }
 
-// deploy starts a relay; root is its admin.
-func deploy(t testing.TB) *deployment {
+// deploy starts a relay, with more flags if there are any; root is its admin.
+func deploy(t testing.TB, flags ...string) *deployment {
 	t.Helper()
 	needs(t, "ssh", "openssh-client")
 	dir := t.TempDir()
-	d := &deployment{t: t, data: filepath.Join(dir, "data"), dir: dir, quic: "127.0.0.1:0", ssh: "127.0.0.1:0", agents: map[string]*process{}}
+	d := &deployment{t: t, data: filepath.Join(dir, "data"), dir: dir, quic: "127.0.0.1:0", ssh: "127.0.0.1:0", flags: flags, agents: map[string]*process{}}
 	d.admin = d.newTechnician("root")
 	d.startRelay()
 	return d
@@ -190,8 +196,9 @@ var listening = regexp.MustCompile(`agents on udp (\S+), technicians on ssh (\S+
 // startRelay starts the relay, or starts it again at the same addresses.
 func (d *deployment) startRelay() {
 	d.t.Helper()
-	d.relay = start(d.t, binary(d.t, "caisey"), "relay", "--data", d.data, "--quic", d.quic, "--ssh", d.ssh,
-		"--admin-key", d.admin.key+".pub")
+	d.relay = start(d.t, binary(d.t, "caisey"), append([]string{
+		"relay", "--data", d.data, "--quic", d.quic, "--ssh", d.ssh, "--admin-key", d.admin.key + ".pub",
+	}, d.flags...)...)
 	eventually(d.t, "relay listens", func() bool {
 		m := listening.FindStringSubmatch(d.relay.said())
 		if m == nil {
@@ -238,6 +245,7 @@ type technician struct {
 	name        string
 	key         string // file
 	fingerprint string
+	also        []string // more options for ssh
 }
 
 // newTechnician makes a key; it does not let the person in.
@@ -292,7 +300,7 @@ func (p *technician) args(words ...string) []string {
 		"-F", "none", "-p", port, "-i", p.key, "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "BatchMode=yes",
 		"-o", "StrictHostKeyChecking=accept-new", "-o", "UserKnownHostsFile=" + filepath.Join(p.d.dir, "known_hosts"), "-o", "LogLevel=ERROR",
 	}
-	return append(append(args, p.name+"@"+host), words...)
+	return append(append(append(args, p.also...), p.name+"@"+host), words...)
 }
 
 // command returns the real ssh as a command.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
@@ -35,13 +36,23 @@ type relayCmd struct {
 	SSH      string   `name:"ssh" help:"TCP address for technicians." default:":2222" placeholder:"ADDR"`
 	Name     string   `help:"Host by which agents find this relay. Default: the host of --quic, or of this machine." placeholder:"HOST"`
 	AdminKey []string `help:"SSH public key, or a file with one, of somebody who may do everything." placeholder:"KEY-OR-FILE"`
+	UserCA   []string `name:"user-ca" help:"SSH public key, or a file of them, whose user certificates count." placeholder:"KEY-OR-FILE"`
+	// ApprovalTTL is relay.Config's.
+	ApprovalTTL span `name:"approval-ttl" help:"How long a step waits for approvals." default:"30m" placeholder:"DURATION"`
+	// Webhook is relay.Config's.
+	Webhook string `name:"approval-webhook" help:"URL that is told, by POST, that a step waits for approval." placeholder:"URL"`
+	keepFlags
 }
 
 // Run serves until ctx ends.
 func (r relayCmd) Run(ctx context.Context) error {
+	keep, err := r.policy()
+	if err != nil {
+		return err
+	}
 	s, err := serve(ctx, serveConfig{
-		Data: r.Data, QUIC: r.QUIC, SSH: r.SSH, Name: r.Name, AdminKeys: r.AdminKey,
-		Log: slog.New(slog.NewJSONHandler(os.Stderr, nil)),
+		Data: r.Data, QUIC: r.QUIC, SSH: r.SSH, Name: r.Name, AdminKeys: r.AdminKey, UserCAs: r.UserCA, Keep: keep,
+		ApprovalTTL: time.Duration(r.ApprovalTTL), Webhook: r.Webhook, Log: slog.New(slog.NewJSONHandler(os.Stderr, nil)),
 	})
 	if err != nil {
 		return err

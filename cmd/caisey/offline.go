@@ -11,7 +11,6 @@ import (
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/relay/verb"
 	"github.com/caisey/caisey/sessionlog"
-	"github.com/caisey/caisey/sessionlog/foreign"
 	"github.com/caisey/caisey/sessionlog/sqlitefile"
 	"github.com/caisey/caisey/tui/replay"
 )
@@ -49,10 +48,12 @@ func isFile(word string) bool {
 
 // isRecord reports whether a word is certainly a record's file, though another
 // word, such as the html of `--as html`, may name a file as well.
-func isRecord(word string) bool { return strings.HasSuffix(word, sqlitefile.Ext) }
+func isRecord(word string) bool {
+	return strings.HasSuffix(word, sqlitefile.Ext) || strings.HasSuffix(word, sqlitefile.ArchiveExt)
+}
 
 func withRecord(ctx context.Context, file string, do func(console.Backend, sessionlog.SessionID) error) error {
-	rec, err := foreign.Open(ctx, file)
+	rec, err := openFile(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -71,7 +72,7 @@ func withRecord(ctx context.Context, file string, do func(console.Backend, sessi
 // openForeign opens a record's file to be verified. A relay does so too with the
 // copies of its own: one that is broken must not take it down.
 func openForeign(ctx context.Context, path string) (verb.RecordFile, error) {
-	return foreign.Open(ctx, path)
+	return openFile(ctx, path)
 }
 
 // An exitCode ends the program; what there was to say is said.

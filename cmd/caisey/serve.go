@@ -34,7 +34,12 @@ type serveConfig struct {
 	// Name is the host that enrolment tokens name; if empty, that of QUIC.
 	Name      string
 	AdminKeys []string // public keys, or files of them
-	Log       *slog.Logger
+	UserCAs   []string // the same, of authorities whose user certificates count
+	Keep      relay.KeepPolicy
+	// ApprovalTTL is relay.Config's.
+	ApprovalTTL time.Duration
+	Webhook     string // told that a step waits for approval; empty for none
+	Log         *slog.Logger
 }
 
 // A server is a relay with its doors.
@@ -56,8 +61,10 @@ const (
 	hostKeyFile  = "ssh_host.key"
 	sessionsDir  = "sessions"
 	fleetDir     = "fleet"
-	indexFile    = "search.index" // derived from the records: it may be deleted while no relay runs
-	fleetClient  = "fleet"        // the fleet's log is kept like a session of this name
+	indexFile    = "search.index"   // derived from the records: it may be deleted while no relay runs
+	listingFile  = "sessions.index" // the same
+	resumeDir    = "resume"         // how far each agent has come; losing it loses an alarm
+	fleetClient  = "fleet"          // the fleet's log is kept like a session of this name
 )
 
 // serve opens a data directory and starts to listen.
@@ -187,6 +194,7 @@ func (s *server) startRelay(ctx context.Context, cfg serveConfig, id *wire.Ident
 	addr := advertised(cfg.Name, conn.LocalAddr())
 	s.relay, err = relay.New(ctx, relay.Config{
 		Fleet: s.catalogue, Records: records{dir}, Index: s.index, RecordKey: s.recordKey, Log: cfg.Log,
+		Keep: cfg.Keep, ApprovalTTL: cfg.ApprovalTTL, Webhook: cfg.Webhook, Listing: filepath.Join(cfg.Data, listingFile),
 		Mint: func() (string, [32]byte) {
 			t := wire.NewToken(id.Public(), addr)
 			return t.String(), t.Hash()
@@ -196,7 +204,7 @@ func (s *server) startRelay(ctx context.Context, cfg serveConfig, id *wire.Ident
 		return errors.Join(err, conn.Close())
 	}
 	s.closers = append(s.closers, func() error { s.relay.Close(); return nil })
-	quic, err := quicrelay.Serve(quicrelay.Config{Relay: s.relay, Fleet: s.catalogue, Identity: id, Conn: conn, Log: cfg.Log})
+	quic, err := quicrelay.Serve(quicrelay.Config{Relay: s.relay, Fleet: s.catalogue, Identity: id, Conn: conn, Log: cfg.Log, Resume: filepath.Join(cfg.Data, resumeDir)})
 	if err != nil {
 		return errors.Join(err, conn.Close())
 	}
@@ -238,6 +246,10 @@ func (s *server) startSSH(cfg serveConfig) error {
 	if s.hostKey, err = ssh.NewPublicKey(host.Public()); err != nil {
 		return fmt.Errorf("ssh host key: %w", err)
 	}
+	cas, err := userCAs(cfg.UserCAs)
+	if err != nil {
+		return err
+	}
 	l, err := net.Listen("tcp", cfg.SSH)
 	if err != nil {
 		return fmt.Errorf("listen for technicians on %s: %w; choose another address", cfg.SSH, err)
@@ -245,7 +257,7 @@ func (s *server) startSSH(cfg serveConfig) error {
 	s.sshAddr = l.Addr()
 	door, err := sshd.New(sshd.Config{
 		HostKey: host.Private(), Technicians: doorkeeper{s}, Version: version, Log: cfg.Log,
-		OpenRecord: openForeign, RelayKey: s.recordKey,
+		OpenRecord: openForeign, RelayKey: s.recordKey, UserCAs: cas,
 	})
 	if err != nil {
 		return errors.Join(err, l.Close())
@@ -285,7 +297,10 @@ func (r records) List() ([]relay.RecordName, error) {
 	}
 	names := make([]relay.RecordName, len(entries))
 	for i, e := range entries {
-		names[i] = relay.RecordName{Client: e.Client, ID: e.ID}
+		names[i] = relay.RecordName{
+			Client: e.Client, ID: e.ID, Archived: e.Archived,
+			Stamp: fmt.Sprintf("%s %d %d", filepath.Base(e.Path), e.Size, e.Modified.UnixNano()),
+		}
 	}
 	return names, nil
 }

@@ -9,6 +9,7 @@ package console
 import (
 	"context"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/caisey/caisey/sessionlog"
@@ -35,10 +36,25 @@ type Backend interface {
 	// Find returns where a text stands in the records that the technician may
 	// see: commands, output and notes.
 	Find(ctx context.Context, q TextQuery) (Found, error)
+	// Technicians returns the people whom the technician administers.
+	Technicians(ctx context.Context) ([]Technician, error)
+	// Tokens returns the enrolment tokens of the clients that the technician
+	// administers, as far as they can still be used.
+	Tokens(ctx context.Context) ([]Token, error)
+	// Inbox follows the steps that wait for an answer, as far as the technician may
+	// see them.
+	Inbox(ctx context.Context) (Inbox, error)
+	// Policy returns the rules by which the relay decides.
+	Policy(ctx context.Context) (Policy, error)
 	// Record returns the file of a session's record as it is now: what can be
 	// kept, and verified elsewhere.
 	Record(ctx context.Context, id sessionlog.SessionID) (io.ReadCloser, error)
 }
+
+// FleetLog is what Look and Watch take for the fleet's own log, which is kept in the
+// form of a session's record: who was let in, enrolled, moved, revoked; what policy
+// was applied; what was approved and who looked at what. It is an admin's to read.
+const FleetLog sessionlog.SessionID = "fleet"
 
 // Self is the technician behind a console.
 type Self struct {
@@ -99,10 +115,27 @@ type Endpoint struct {
 	Transport string `json:"transport,omitempty"`
 	// ClockOffset is the endpoint's clock minus the relay's, in seconds.
 	ClockOffset float64 `json:"clock_offset"`
+	// Effects are those that the endpoint's own policy allows, whatever the relay's
+	// says: read, probe, shell, change, or [NoEffect] alone. It is as its agent told
+	// it last; empty if it has not since the relay started, or is older than this.
+	Effects []string `json:"effects,omitempty"`
+	// Quarantined says that the agent's key was found to have a second holder: nobody
+	// is connected by it until an admin says so.
+	Quarantined bool `json:"quarantined,omitempty"`
 	// On lists the technicians who have a live session with a viewer on it.
 	On []string `json:"on,omitempty"`
 	// Running counts the steps that run on it now.
 	Running int `json:"running"`
+}
+
+// NoEffect is in Endpoint.Effects, alone, where no effect is allowed.
+const NoEffect = "none"
+
+// ReadOnly reports whether the endpoint's own policy lets nothing through that could
+// change it: neither shell nor change.
+func (e Endpoint) ReadOnly() bool {
+	return len(e.Effects) > 0 &&
+		!slices.Contains(e.Effects, string(sessionlog.EffectShell)) && !slices.Contains(e.Effects, string(sessionlog.EffectChange))
 }
 
 // Path returns "client/name", the way people and targets name an endpoint.

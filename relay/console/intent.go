@@ -24,6 +24,11 @@ type Run struct {
 	Command string
 	// Timeout is how long it may run; 0 means for ever.
 	Timeout time.Duration
+	// Targets is how many endpoints it is asked for at once. If zero, 1.
+	Targets int
+	// Reason and Undo are for those who may have to approve it: why, and how it can
+	// be taken back.
+	Reason, Undo string
 }
 
 // Cancel asks for the early end of a step.
@@ -43,34 +48,11 @@ type Close struct {
 	Session sessionlog.SessionID
 }
 
-// NewToken asks for an enrolment token. The Receipt has the token's text, which
-// is nowhere else.
-type NewToken struct {
-	Client string
-	Labels map[string]string
-	// Uses is how many endpoints it enrols. If zero, 1.
-	Uses int
-	// TTL is how long it can be redeemed. If zero, one hour.
-	TTL time.Duration
-}
-
-// AddTechnician asks that a person be let in.
-type AddTechnician struct {
-	Name string
-	Role Role
-	// Clients is where the role holds; empty means everywhere.
-	Clients []string
-	// Key is one line in the form of an authorized_keys file.
-	Key string
-}
-
-func (Open) intent()          {}
-func (Run) intent()           {}
-func (Cancel) intent()        {}
-func (Note) intent()          {}
-func (Close) intent()         {}
-func (NewToken) intent()      {}
-func (AddTechnician) intent() {}
+func (Open) intent()   {}
+func (Run) intent()    {}
+func (Cancel) intent() {}
+func (Note) intent()   {}
+func (Close) intent()  {}
 
 // A Receipt says that an Intent is on disk.
 type Receipt struct {
@@ -82,26 +64,4 @@ type Receipt struct {
 	ID string
 	// Token is the text of a new enrolment token.
 	Token string
-}
-
-// Role is what a technician may do for a client. Each role includes the ones
-// before it.
-type Role string
-
-// The roles.
-const (
-	RoleViewer     Role = "viewer"     // watches and replays
-	RoleTechnician Role = "technician" // runs steps
-	RoleLead       Role = "lead"       // decides for others
-	RoleAdmin      Role = "admin"      // enrols endpoints and lets people in
-)
-
-var roleRank = map[Role]int{RoleViewer: 1, RoleTechnician: 2, RoleLead: 3, RoleAdmin: 4}
-
-// Valid reports whether r is one of the roles.
-func (r Role) Valid() bool { return roleRank[r] > 0 }
-
-// Covers reports whether r may do what want may do.
-func (r Role) Covers(want Role) bool {
-	return r.Valid() && want.Valid() && roleRank[r] >= roleRank[want]
 }

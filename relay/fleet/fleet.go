@@ -39,26 +39,15 @@ type Catalogue struct {
 	endpoints   map[sessionlog.EndpointID]*Endpoint
 	byKey       map[string]*Endpoint // by hex of the agent's key
 	technicians map[string]*Technician
-	byPrint     map[string]*Technician // by fingerprint of the SSH key
-	tokens      map[string]*token      // by hex of the hash
-	changed     chan struct{}          // closed and replaced at every change
+	byPrint     map[string]*Technician   // by fingerprint of the SSH key
+	gone        map[string]chan struct{} // by fingerprint of a key, or person: closed when it lets nobody in
+	tokens      map[string]*token        // by hex of the hash
+	retired     map[string]bool          // keys of agents that were revoked, in hex
+	removed     map[sessionlog.SessionID]bool
+	policy      console.Policy
+	rights      uint64        // grows whenever it changes who may do what
+	changed     chan struct{} // closed and replaced at every change
 }
-
-// An Endpoint is an enrolled machine.
-type Endpoint struct {
-	ID       sessionlog.EndpointID
-	Client   string
-	Name     string
-	Key      ed25519.PublicKey
-	Labels   map[string]string
-	Enrolled time.Time
-	Token    string // by which it was enrolled
-	// Machine is what it said of itself when it enrolled.
-	Machine Machine
-}
-
-// Path returns "client/name".
-func (e Endpoint) Path() string { return e.Client + "/" + e.Name }
 
 // Machine is what an agent says about where it runs.
 type Machine struct {
@@ -66,22 +55,6 @@ type Machine struct {
 	OS      string `json:"os,omitempty"`
 	Arch    string `json:"arch,omitempty"`
 	Version string `json:"version,omitempty"`
-}
-
-// A Technician is a person who may log in.
-type Technician struct {
-	Name    string
-	Role    console.Role
-	Clients []string // where Role holds; empty means everywhere
-	Keys    []string // lines as in authorized_keys
-}
-
-// RoleFor returns what the technician is for client; "" means nothing.
-func (t Technician) RoleFor(client string) console.Role {
-	if len(t.Clients) == 0 || slices.Contains(t.Clients, client) {
-		return t.Role
-	}
-	return ""
 }
 
 // Open folds log and returns the fleet that it tells of. The Catalogue is the
@@ -95,7 +68,10 @@ func Open(ctx context.Context, log sessionlog.Log, cfg Config) (*Catalogue, erro
 		byKey:       map[string]*Endpoint{},
 		technicians: map[string]*Technician{},
 		byPrint:     map[string]*Technician{},
+		gone:        map[string]chan struct{}{},
 		tokens:      map[string]*token{},
+		retired:     map[string]bool{},
+		removed:     map[sessionlog.SessionID]bool{},
 		changed:     make(chan struct{}),
 	}
 	if c.clock == nil {
@@ -117,6 +93,9 @@ func Open(ctx context.Context, log sessionlog.Log, cfg Config) (*Catalogue, erro
 		from = evs[len(evs)-1].Seq + 1
 	}
 }
+
+// Log returns the log of which the Catalogue is the fold.
+func (c *Catalogue) Log() sessionlog.Reader { return c.log }
 
 // Endpoints returns all endpoints, by client and name.
 func (c *Catalogue) Endpoints() []Endpoint {
@@ -148,7 +127,7 @@ func (c *Catalogue) EndpointByKey(key ed25519.PublicKey) (Endpoint, bool) {
 func (c *Catalogue) Technician(name string) (Technician, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return deref(c.technicians[name])
+	return c.technicians[name].copy()
 }
 
 // TechnicianByKey returns the technician who has the SSH key of that
@@ -156,7 +135,7 @@ func (c *Catalogue) Technician(name string) (Technician, bool) {
 func (c *Catalogue) TechnicianByKey(fingerprint string) (Technician, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return deref(c.byPrint[fingerprint])
+	return c.byPrint[fingerprint].copy()
 }
 
 // Technicians returns all technicians by name.
@@ -165,9 +144,16 @@ func (c *Catalogue) Technicians() []Technician {
 	defer c.mu.Unlock()
 	out := make([]Technician, 0, len(c.technicians))
 	for _, name := range slices.Sorted(maps.Keys(c.technicians)) {
-		out = append(out, *c.technicians[name])
+		out = append(out, c.technicians[name].clone())
 	}
 	return out
+}
+
+// Rights returns a number that grows whenever it changes who may do what.
+func (c *Catalogue) Rights() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rights
 }
 
 // Changed returns a channel that is closed at the next change.
@@ -190,24 +176,44 @@ func deref[T any](p *T) (T, bool) {
 func (c *Catalogue) change(ctx context.Context, decide func() (sessionlog.Event, error)) (sessionlog.Seq, error) {
 	select {
 	case c.turn <- struct{}{}:
-		defer func() { <-c.turn }()
 	case <-ctx.Done():
 		return 0, context.Cause(ctx)
 	}
 	ev, err := decide()
 	if err != nil {
+		<-c.turn
 		return 0, err
 	}
-	// The change must be applied if it became durable, so it outlives its asker.
-	head, err := sessionlog.Append(context.WithoutCancel(ctx), c.log, ev)
+	commit, err := c.log.Submit(ctx, ev)
 	if err != nil {
+		<-c.turn
 		return 0, fmt.Errorf("record %s: %w", ev.Kind, err)
+	}
+	// The change must be applied if it becomes durable, so it outlives its asker.
+	done := make(chan error, 1)
+	go func() {
+		defer func() { <-c.turn }()
+		done <- c.settle(commit, &ev)
+	}()
+	select {
+	case err := <-done:
+		return ev.Seq, err
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+}
+
+// settle applies an event once it is durable.
+func (c *Catalogue) settle(commit *sessionlog.Commit, ev *sessionlog.Event) error {
+	head, err := commit.Wait(context.Background()) // a log that is closed resolves it
+	if err != nil {
+		return fmt.Errorf("record %s: %w", ev.Kind, err)
 	}
 	ev.Seq = head.Seq
 	if ev.Time.IsZero() {
 		ev.Time = c.clock()
 	}
-	return head.Seq, c.apply(ev)
+	return c.apply(*ev)
 }
 
 func (c *Catalogue) apply(ev sessionlog.Event) error {
@@ -217,12 +223,27 @@ func (c *Catalogue) apply(ev sessionlog.Event) error {
 	switch ev.Kind {
 	case RecordViewed:
 		return nil // changes nothing
+	case RecordRemoved:
+		return c.applyRemoved(ev)
 	case TokenCreated:
 		err = c.applyToken(ev)
 	case EndpointEnrolled:
 		err = c.applyEnrolled(ev)
+	case TokenRevoked:
+		err = c.applyTokenRevoked(ev)
+	case EndpointLabelled, EndpointRenamed, EndpointMoved, EndpointRevoked, EndpointCloned, EndpointCleared:
+		err = c.applyEndpoint(ev)
+	case ApprovalAnswered:
+		return nil // changes nothing
+	case PolicyApplied:
+		c.rights++
+		err = c.applyPolicy(ev)
 	case TechnicianAdded:
+		c.rights++
 		err = c.applyTechnician(ev)
+	case TechnicianGranted, TechnicianDisabled, TechnicianEnabled, KeyAdded, KeyRemoved:
+		c.rights++
+		err = c.applyPerson(ev)
 	}
 	close(c.changed)
 	c.changed = make(chan struct{})

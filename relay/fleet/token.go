@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/caisey/caisey/relay/console"
@@ -15,6 +17,7 @@ import (
 // The kinds of events about enrolment. Beside each stands the type of its body.
 const (
 	TokenCreated     sessionlog.Kind = "token.created"     // Created
+	TokenRevoked     sessionlog.Kind = "token.revoked"     // Withdrawn
 	TokenRefused     sessionlog.Kind = "token.refused"     // Misuse: somebody showed a token that is not good
 	EndpointEnrolled sessionlog.Kind = "endpoint.enrolled" // Enrolled
 )
@@ -47,9 +50,16 @@ type Misuse struct {
 	Why   string `json:"why"`
 }
 
+// Withdrawn is the body of TokenRevoked.
+type Withdrawn struct {
+	ID string `json:"id"`
+}
+
 type token struct {
 	Created
-	used int
+	by      sessionlog.Actor
+	used    int
+	revoked bool
 }
 
 // DefaultTTL is how long a token can be redeemed if nothing else is said.
@@ -153,8 +163,12 @@ func (c *Catalogue) tokenFor(r Redemption) (t Created, why string) {
 		return Created{}, "the token is not one of this relay's"
 	case known.used >= known.Uses:
 		return known.Created, "the token is used up"
+	case known.revoked:
+		return known.Created, "the token was revoked"
 	case !c.clock().Before(known.Expires):
 		return known.Created, "the token has expired"
+	case c.retired[hex.EncodeToString(r.Key)]:
+		return known.Created, "the key was revoked; the endpoint needs a new one"
 	case c.byKey[hex.EncodeToString(r.Key)] != nil:
 		return known.Created, "this agent's key is enrolled already"
 	}
@@ -175,18 +189,65 @@ func (c *Catalogue) nameFree(client, name string) error {
 	if err := CheckName("an endpoint", name); err != nil {
 		return &NameError{Why: err.Error()}
 	}
+	if c.taken(client, name) {
+		return &NameError{Why: fmt.Sprintf("%s/%s is enrolled already; choose another name with --name", client, name)}
+	}
+	return nil
+}
+
+// RevokeToken ends a token before its time. by is who asked.
+func (c *Catalogue) RevokeToken(ctx context.Context, by sessionlog.Actor, id string) error {
+	_, err := c.change(ctx, func() (sessionlog.Event, error) {
+		if _, ok := c.Token(id); !ok {
+			return sessionlog.Event{}, console.Errorf(console.CodeNotFound, "see `token ls`", "there is no token %.80q that can be used", id)
+		}
+		return sessionlog.New(TokenRevoked, by, "", Withdrawn{ID: id}), nil
+	})
+	return err
+}
+
+// Tokens returns the tokens that still enrol somebody, oldest first.
+func (c *Catalogue) Tokens() []console.Token {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, e := range c.endpoints {
-		if e.Client == client && e.Name == name {
-			return &NameError{Why: fmt.Sprintf("%s/%s is enrolled already; choose another name with --name", client, name)}
+	var out []console.Token
+	for _, t := range c.tokens {
+		if t.revoked || t.used >= t.Uses || !c.clock().Before(t.Expires) {
+			continue
+		}
+		out = append(out, console.Token{
+			ID: t.ID, Client: t.Client, Labels: t.Labels, Uses: t.Uses, Used: t.used, Expires: t.Expires, By: t.by.Name(),
+		})
+	}
+	slices.SortFunc(out, func(a, b console.Token) int { return strings.Compare(a.ID, b.ID) })
+	return out
+}
+
+// Token returns the token of that ID, if it still enrols somebody.
+func (c *Catalogue) Token(id string) (console.Token, bool) {
+	for _, t := range c.Tokens() {
+		if t.ID == id {
+			return t, true
+		}
+	}
+	return console.Token{}, false
+}
+
+func (c *Catalogue) applyTokenRevoked(ev sessionlog.Event) error {
+	var b Withdrawn
+	if err := ev.Decode(&b); err != nil {
+		return err
+	}
+	for _, t := range c.tokens {
+		if t.ID == b.ID {
+			t.revoked = true
 		}
 	}
 	return nil
 }
 
 func (c *Catalogue) applyToken(ev sessionlog.Event) error {
-	t := &token{}
+	t := &token{by: ev.Actor}
 	if err := ev.Decode(&t.Created); err != nil {
 		return err
 	}

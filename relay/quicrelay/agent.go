@@ -3,12 +3,15 @@ package quicrelay
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/quic-go/quic-go"
 
 	"github.com/caisey/caisey/relay"
+	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/relay/wire"
 	"github.com/caisey/caisey/sessionlog"
 )
@@ -19,6 +22,7 @@ func (s *Server) agent(conn *quic.Conn, key ed25519.PublicKey) error {
 	if !ok {
 		return &protocolError{wire.CodeDenied, errNotEnrolled}
 	}
+	defer s.hold(ep.ID, conn)()
 	var first wire.FromAgent
 	stream, r, err := control(conn, &first)
 	if err != nil {
@@ -32,17 +36,24 @@ func (s *Server) agent(conn *quic.Conn, key ed25519.PublicKey) error {
 	if err != nil {
 		return err
 	}
+	resume, err := s.resume(conn, ep, hello.GetResume())
+	if errors.Is(err, errCloned) {
+		return refuse(stream, wire.Refused_CODE_DENIED, err.Error())
+	} else if err != nil {
+		return err
+	}
 	m := machine(hello.GetMachine())
 	arrival := relay.Arrival{
 		Endpoint: ep.ID, Link: &link{conn}, Steps: steps, Transport: "quic",
-		Host: m.Host, OS: m.OS, Arch: m.Arch, Version: m.Version,
+		Host: m.Host, OS: m.OS, Arch: m.Arch, Version: m.Version, Effects: effects(hello.GetEffects()),
 	}
 	// Welcome goes first: steps may only follow it, and an agent that is gone
 	// again never counts as connected.
-	welcome := &wire.Welcome{Client: ep.Client, Name: ep.Name}
+	welcome := &wire.Welcome{Client: ep.Client, Name: ep.Name, Resume: resume}
 	if err := wire.Write(stream, &wire.ToAgent{Message: &wire.ToAgent_Welcome{Welcome: welcome}}); err != nil {
 		return fmt.Errorf("welcome agent: %w", err)
 	}
+	welcomed(conn)
 	detach := s.cfg.Relay.Attach(arrival)
 	defer detach()
 	defer context.AfterFunc(conn.Context(), detach)()
@@ -64,6 +75,26 @@ func stepIDs(in []string) ([]sessionlog.StepID, error) {
 	return out, nil
 }
 
+// effects returns what of an agent's list is known here: nil if it says nothing, as
+// older ones do, and "none" alone if it allows nothing that is known.
+func effects(said []string) []string {
+	if len(said) == 0 {
+		return nil
+	}
+	var out []string
+	for _, e := range []sessionlog.Effect{
+		sessionlog.EffectRead, sessionlog.EffectProbe, sessionlog.EffectShell, sessionlog.EffectChange,
+	} {
+		if slices.Contains(said, string(e)) {
+			out = append(out, string(e))
+		}
+	}
+	if out == nil {
+		return []string{console.NoEffect}
+	}
+	return out
+}
+
 // listen answers heartbeats until the control stream ends. An agent that drains
 // gets no new steps, but what it still has to tell of those it ran is heard.
 func (s *Server) listen(id sessionlog.EndpointID, stream *quic.Stream, r *wire.Reader, detach func()) error {
@@ -82,6 +113,12 @@ func (s *Server) listen(id sessionlog.EndpointID, stream *quic.Stream, r *wire.R
 			reply = &wire.ToAgent{Message: &wire.ToAgent_Heartbeat{Heartbeat: &wire.Heartbeat{
 				AgentTime: beat.GetAgentTime(), RelayTime: time.Now().UnixNano(), Padding: make([]byte, wire.HeartbeatPadding),
 			}}}
+		case m.GetHello() != nil: // a later one says what its policy allows now
+			s.cfg.Relay.Effects(id, effects(m.GetHello().GetEffects()))
+			continue
+		case m.GetKept() != nil:
+			s.resumes.kept(id, m.GetKept().GetResume())
+			continue
 		case m.GetDrain() != nil:
 			detach()
 			continue
@@ -122,6 +159,7 @@ func opening(call relay.Call) *wire.ToStep {
 		return &wire.ToStep{Message: &wire.ToStep_Start{Start: &wire.Start{
 			Step: string(call.Step), Command: call.Command, Timeout: int64(call.Timeout),
 			Session: string(call.Session), Technician: call.Technician, OutputLimit: call.OutputLimit,
+			Effect: string(call.Effect), Digest: call.Digest[:],
 		}}}
 	}
 	resume := &wire.Resume{Step: string(call.Step)}

@@ -12,6 +12,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/caisey/caisey/relay/fleet"
+	"github.com/caisey/caisey/relay/penalty"
 	"github.com/caisey/caisey/relay/wire"
 )
 
@@ -20,10 +21,16 @@ const maxText = 256
 
 // enroll redeems a token for whoever has key.
 func (s *Server) enroll(conn *quic.Conn, key ed25519.PublicKey) error {
+	from := penalty.Network(conn.RemoteAddr())
 	var first wire.FromAgent
 	stream, _, err := control(conn, &first)
 	if err != nil {
+		s.box.Failed(from)
 		return err
+	}
+	if wait := s.box.Wait(from); wait > 0 {
+		return refuse(stream, wire.Refused_CODE_BUSY, fmt.Sprintf(
+			"too many tokens from this address were not good; try again in %v", wait.Round(time.Second)+time.Second))
 	}
 	ask := first.GetEnroll()
 	if ask == nil {
@@ -37,6 +44,7 @@ func (s *Server) enroll(conn *quic.Conn, key ed25519.PublicKey) error {
 	var badName *fleet.NameError
 	switch {
 	case errors.As(err, &badToken):
+		s.box.Failed(from)
 		return refuse(stream, wire.Refused_CODE_TOKEN, badToken.Why)
 	case errors.As(err, &badName):
 		return refuse(stream, wire.Refused_CODE_NAME, badName.Why)
@@ -44,6 +52,7 @@ func (s *Server) enroll(conn *quic.Conn, key ed25519.PublicKey) error {
 		s.cfg.Log.Error("enrol endpoint", "err", err)
 		return refuse(stream, wire.Refused_CODE_BUSY, "the relay could not record it")
 	}
+	s.box.Proved(from)
 	s.cfg.Log.Info("endpoint enrolled", "endpoint", ep.Path())
 	return answer(stream, &wire.ToAgent{Message: &wire.ToAgent_Enrolled{Enrolled: &wire.Enrolled{
 		Endpoint: string(ep.ID), Client: ep.Client, Name: ep.Name,

@@ -2,7 +2,8 @@
 //
 // A connection is for one thing, which its ALPN names: caisey-enroll/1 redeems a
 // token, caisey-agent/1 is an enrolled agent. An agent counts as connected once
-// its Hello was answered with a Welcome, and no sooner.
+// its Hello was answered with a Welcome, and no sooner. What strangers may have
+// before that is bounded: gate.go and window.go say by how much.
 package quicrelay
 
 import (
@@ -21,7 +22,9 @@ import (
 
 	"github.com/caisey/caisey/relay"
 	"github.com/caisey/caisey/relay/fleet"
+	"github.com/caisey/caisey/relay/penalty"
 	"github.com/caisey/caisey/relay/wire"
+	"github.com/caisey/caisey/sessionlog"
 )
 
 // Config says what a Server works with. Relay, Fleet, Identity and Conn must be set.
@@ -31,6 +34,11 @@ type Config struct {
 	Identity *wire.Identity
 	// Conn is the UDP socket. The Server closes it.
 	Conn net.PacketConn
+	// Penalty says how long an address enrols nobody after it showed bad tokens.
+	Penalty penalty.Config
+	// Resume is the directory in which stays how far each agent has come, so that a
+	// copy of its key is noticed. If empty, it is kept in memory.
+	Resume string
 	// Log is told of refusals and lost agents. If nil, slog.Default().
 	Log *slog.Logger
 }
@@ -41,13 +49,19 @@ type Server struct {
 	cfg       Config
 	transport *quic.Transport
 	listener  *quic.Listener
+	gate      *gate
+	budget    *budget
+	box       *penalty.Box    // of addresses that showed bad tokens
 	ctx       context.Context // ends at Close
 	stop      context.CancelCauseFunc
 	accepting sync.WaitGroup
 	conns     sync.WaitGroup
 
-	mu   sync.Mutex // guards what follows
-	open map[*quic.Conn]bool
+	resumes *resumes
+
+	mu      sync.Mutex // guards what follows
+	open    map[*quic.Conn]bool
+	holders map[sessionlog.EndpointID]map[*quic.Conn]bool // who proved an endpoint's key
 }
 
 var errStopping = errors.New("the relay is stopping")
@@ -60,7 +74,14 @@ func Serve(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	s := &Server{cfg: cfg, open: map[*quic.Conn]bool{}}
+	s := &Server{
+		cfg: cfg, gate: newGate(), budget: newBudget(windowBudget), box: penalty.New(cfg.Penalty),
+		open: map[*quic.Conn]bool{}, holders: map[sessionlog.EndpointID]map[*quic.Conn]bool{},
+	}
+	var err error
+	if s.resumes, err = newResumes(cfg.Resume, cfg.Log); err != nil {
+		return nil, err
+	}
 	reset, err := derive(cfg.Identity, "stateless reset")
 	if err != nil {
 		return nil, err
@@ -74,8 +95,12 @@ func Serve(cfg Config) (*Server, error) {
 		ConnectionIDLength: 8,
 		StatelessResetKey:  (*quic.StatelessResetKey)(reset),
 		TokenGeneratorKey:  (*quic.TokenGeneratorKey)(token),
+		MaxTokenAge:        time.Hour,
+
+		VerifySourceAddress: s.gate.suspect,
+		ConnContext:         s.gate.admit,
 	}
-	s.listener, err = s.transport.Listen(cfg.Identity.ListenTLS(s.admit, wire.ProtoAgent, wire.ProtoEnroll), wire.Config())
+	s.listener, err = s.transport.Listen(cfg.Identity.ListenTLS(s.admit, wire.ProtoAgent, wire.ProtoEnroll), s.quicConfig())
 	if err != nil {
 		return nil, fmt.Errorf("listen for agents: %w", err)
 	}
@@ -138,6 +163,7 @@ func (s *Server) accept() {
 		s.mu.Unlock()
 		s.conns.Go(func() {
 			s.serve(conn)
+			s.budget.put(conn)
 			s.mu.Lock()
 			delete(s.open, conn)
 			s.mu.Unlock()
@@ -163,7 +189,11 @@ func (s *Server) serve(conn *quic.Conn) {
 		code = bad.code
 	}
 	if err != nil && s.ctx.Err() == nil {
-		log.Info("agent connection ended", "why", err)
+		level := slog.LevelInfo
+		if cs.NegotiatedProtocol == wire.ProtoEnroll && s.box.Wait(penalty.Network(conn.RemoteAddr())) > 0 {
+			level = slog.LevelDebug // strangers do not fill the log
+		}
+		log.Log(s.ctx, level, "agent connection ended", "why", err)
 		_ = conn.CloseWithError(code, err.Error()) // it may be gone already
 		return
 	}

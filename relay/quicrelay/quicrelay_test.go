@@ -100,7 +100,13 @@ func (s *station) token() string {
 // agent enrols an endpoint and runs its agent until the test ends.
 func (s *station) agent(name string) console.Endpoint {
 	s.t.Helper()
-	cfg := agent.Config{Data: s.t.TempDir(), Name: name}
+	return s.agentIn(s.t.TempDir(), name)
+}
+
+// agentIn is agent, with a data directory.
+func (s *station) agentIn(data, name string) console.Endpoint {
+	s.t.Helper()
+	cfg := agent.Config{Data: data, Name: name}
 	if _, err := agent.Enroll(s.t.Context(), s.token(), cfg); err != nil {
 		s.t.Fatal(err)
 	}

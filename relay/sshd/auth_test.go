@@ -119,7 +119,7 @@ func TestSilentConnections(t *testing.T) {
 }
 
 func TestPendingTotal(t *testing.T) {
-	cs := newConnections(2, 8)
+	cs := newConnections(Config{MaxPending: 2}.withDefaults())
 	var held []*countedConn
 	for range 2 {
 		a, b := net.Pipe()
@@ -131,8 +131,8 @@ func TestPendingTotal(t *testing.T) {
 	if cs.admit(a) != nil {
 		t.Error("a third was admitted")
 	}
-	held[0].proved()
-	held[0].proved() // twice is once
+	held[0].proved(nil, time.Time{})
+	held[0].proved(nil, time.Time{}) // twice is once
 	if cs.total != 1 || cs.admit(a) == nil {
 		t.Error("no room after a login")
 	}
@@ -145,5 +145,33 @@ func TestPendingTotal(t *testing.T) {
 	cs.closeAll()
 	if cs.total != 0 || len(cs.all) != 0 || len(cs.pending) != 0 {
 		t.Errorf("%d pending of %d after closing all", cs.total, len(cs.all))
+	}
+}
+
+// Whoever loses their access is cut off at once: the interface ends with the
+// terminal restored, a command with exit code 3, and the connection with both.
+func TestAccessTakenAway(t *testing.T) {
+	h := open(t, nil)
+	ana, bo := h.client("ana"), h.client("bo")
+	shown := h.screen(ana, "", 90, 20)
+	shown.out.wait(t, "[ana 90x20")
+	runs := h.screen(bo, "run acme/db01 -- block", 90, 20)
+	runs.out.wait(t, "account bo")
+	close(h.cut)
+	for name, s := range map[string]*screen{"interface": shown, "verb": runs} {
+		if code := s.code(); code != 3 || !strings.Contains(s.out.String()+s.err.String(), "your access was taken away") {
+			t.Errorf("%s: exit %d, %q %q", name, code, s.out, s.err)
+		}
+	}
+	if !strings.Contains(shown.out.String(), leaveAltScreen) {
+		t.Error("the terminal was not restored")
+	}
+	for name, c := range map[string]*ssh.Client{"ana": ana, "bo": bo} {
+		if err := c.Wait(); err == nil {
+			continue
+		}
+		if _, err := c.NewSession(); err == nil {
+			t.Errorf("the connection of %s is still there", name)
+		}
 	}
 }

@@ -23,6 +23,13 @@ var errGone = errors.New("the client is gone")
 // errInterrupt is why a session ends that was sent a signal or Ctrl-C.
 var errInterrupt = errors.New("interrupted")
 
+// errCut is why a session ends whose person may no longer be here, and errExpired
+// why one does that was let in by a certificate. The person reads them.
+var (
+	errCut     = errors.New("your access was taken away; ask an admin")
+	errExpired = errors.New("your certificate has expired; get a new one and log in again")
+)
+
 // A channel is one session as its requests make it, before and beside what the
 // library keeps of it. All requests pass through it: those that we do not want
 // end here, and the others are cut to size.

@@ -1,9 +1,11 @@
 // Package sshd hosts the interface and the verbs for technicians over SSH.
 //
-// People prove themselves with an ed25519 key, plain or on a security key, and
-// with nothing else. The key callback only says yes or no; who somebody is, is
-// computed once in the session from the key that was proved. A connection can
-// do nothing but open sessions: no forwarding, no subsystems, no agent.
+// People prove themselves with an ed25519 key, plain or on a security key, or with
+// a short-lived certificate that a trusted authority gave them for one, and with
+// nothing else. The key callback only says yes or no; who somebody is, is computed
+// once in the session from the key that was proved. A connection can do nothing
+// but open sessions: no forwarding, no subsystems, no agent. Where logins fail,
+// further ones are turned away for a while before they cost anything.
 package sshd
 
 import (
@@ -16,17 +18,21 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/caisey/caisey/relay/console"
+	"github.com/caisey/caisey/relay/penalty"
 	"github.com/caisey/caisey/relay/verb"
 )
 
 // Technicians knows who may come in.
 type Technicians interface {
-	// Allowed reports whether the key is a technician's. It is asked about keys
-	// that are only offered, and must not remember them.
-	Allowed(ctx context.Context, key ssh.PublicKey) bool
-	// Console returns the relay as the holder of key, which was proved, sees it.
-	// It is called once for every session.
-	Console(key ssh.PublicKey, remote net.Addr) (console.Backend, error)
+	// Allowed reports whether the credential is a technician's. It is asked about
+	// those that are only offered, and must not remember them.
+	Allowed(ctx context.Context, c Credential) bool
+	// Console returns the relay as whoever proved c sees it. It is called once for
+	// every session.
+	Console(c Credential, remote net.Addr) (console.Backend, error)
+	// Gone returns a channel that is closed once the credential is nobody's any
+	// more, or its technician is disabled: the connection is then cut.
+	Gone(c Credential) <-chan struct{}
 }
 
 // Config says how a Server behaves.
@@ -35,6 +41,9 @@ type Config struct {
 	HostKey crypto.Signer
 	// Technicians knows who may come in. Required.
 	Technicians Technicians
+	// UserCAs are the ed25519 keys whose user certificates count. If none, no
+	// certificate does.
+	UserCAs []ssh.PublicKey
 	// Version is what the server calls itself and what `version` prints. If
 	// empty, "devel".
 	Version string
@@ -47,6 +56,10 @@ type Config struct {
 	MaxPending int
 	// MaxPendingPerAddr is the most of them from one address. If zero, 8.
 	MaxPendingPerAddr int
+	// MaxConns is the most connections. If zero, 1024.
+	MaxConns int
+	// Penalty says how long an address is turned away where logins fail.
+	Penalty penalty.Config
 	// MaxSessions is the most sessions of all connections. If zero, 512.
 	MaxSessions int
 	// MaxSessionsPerConn is the most sessions of one connection. If zero, 16.
@@ -71,6 +84,7 @@ func (c Config) withDefaults() Config {
 	}
 	def(&c.MaxPending, 64)
 	def(&c.MaxPendingPerAddr, 8)
+	def(&c.MaxConns, 1024)
 	def(&c.MaxSessions, 512)
 	def(&c.MaxSessionsPerConn, 16)
 	if c.HandshakeTimeout == 0 {

@@ -4,11 +4,18 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
+
+	"github.com/caisey/caisey/relay/penalty"
 )
 
 // connections counts the connections that have not logged in, and can close all.
 type connections struct {
-	max, maxPerAddr int
+	// Static after newConnections.
+	max, maxPerAddr int // that have not logged in
+	most            int // of all
+	box             *penalty.Box
+	guards          sync.WaitGroup // of the connections that somebody logged in on
 
 	mu      sync.Mutex // guards what follows
 	closing bool
@@ -17,9 +24,9 @@ type connections struct {
 	total   int // sum of pending
 }
 
-func newConnections(max, perAddr int) *connections {
+func newConnections(cfg Config) *connections {
 	return &connections{
-		max: max, maxPerAddr: perAddr,
+		max: cfg.MaxPending, maxPerAddr: cfg.MaxPendingPerAddr, most: cfg.MaxConns, box: penalty.New(cfg.Penalty),
 		all: map[*countedConn]struct{}{}, pending: map[netip.Addr]int{},
 	}
 }
@@ -27,18 +34,26 @@ func newConnections(max, perAddr int) *connections {
 // A countedConn leaves the count when it logs in and the set when it is closed.
 type countedConn struct {
 	net.Conn
-	set  *connections
-	from netip.Addr
+	// Static after admit.
+	set    *connections
+	from   netip.Addr
+	closed chan struct{} // by Close
 
 	pending bool // guarded by set.mu
+	shut    bool // guarded by set.mu: closed is closed
 }
 
-// admit counts c as not logged in and returns it; nil if there are too many.
+// admit counts c as not logged in and returns it; nil if there are too many, or if
+// logins failed where it comes from.
 func (cs *connections) admit(c net.Conn) *countedConn {
-	cc := &countedConn{Conn: c, set: cs, from: network(c.RemoteAddr()), pending: true}
+	cc := &countedConn{Conn: c, set: cs, from: penalty.Network(c.RemoteAddr()), closed: make(chan struct{}), pending: true}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if cs.closing || cs.total >= cs.max || cs.pending[cc.from] >= cs.maxPerAddr {
+	room := cs.max
+	if cs.box.Known(cc.from) {
+		room *= 2 // strangers cannot take all places
+	}
+	if cs.closing || len(cs.all) >= cs.most || cs.total >= room || cs.pending[cc.from] >= cs.maxPerAddr || cs.box.Wait(cc.from) > 0 {
 		return nil
 	}
 	cs.total++
@@ -47,46 +62,82 @@ func (cs *connections) admit(c net.Conn) *countedConn {
 	return cc
 }
 
-// network returns who is counted as one: an IPv4 address, an IPv6 /64.
-func network(a net.Addr) netip.Addr {
-	ap, err := netip.ParseAddrPort(a.String())
-	if err != nil {
-		return netip.Addr{}
-	}
-	addr := ap.Addr().Unmap().WithZone("")
-	if addr.Is6() {
-		if p, err := addr.Prefix(64); err == nil {
-			return p.Addr()
-		}
-	}
-	return addr
-}
-
-// proved takes the connection out of the count: somebody has logged in on it.
-func (cc *countedConn) proved() {
+// proved takes the connection out of the count: somebody has logged in on it, and
+// is let in until gone is closed or until has come. It reports false if nobody is
+// let in any more.
+func (cc *countedConn) proved(gone <-chan struct{}, until time.Time) bool {
 	cc.set.mu.Lock()
 	defer cc.set.mu.Unlock()
-	cc.set.settleLocked(cc)
+	if cc.set.closing {
+		return false
+	}
+	if cc.set.settleLocked(cc) {
+		cc.set.box.Proved(cc.from)
+		cc.set.guards.Go(func() { cc.guard(gone, until) })
+	}
+	return true
 }
 
-func (cs *connections) settleLocked(cc *countedConn) {
+// settleLocked takes cc out of the count, and reports whether it was in it.
+func (cs *connections) settleLocked(cc *countedConn) bool {
 	if !cc.pending {
-		return
+		return false
 	}
 	cc.pending = false
 	cs.total--
 	if cs.pending[cc.from]--; cs.pending[cc.from] == 0 {
 		delete(cs.pending, cc.from)
 	}
+	return true
 }
 
-// Close closes the connection and forgets it.
+// Close closes the connection and forgets it. If nobody logged in on it, that
+// counts against where it came from.
 func (cc *countedConn) Close() error {
 	cc.set.mu.Lock()
-	cc.set.settleLocked(cc)
+	if cc.set.settleLocked(cc) && !cc.set.closing {
+		cc.set.box.Failed(cc.from)
+	}
+	if !cc.shut {
+		cc.shut = true
+		close(cc.closed)
+	}
 	delete(cc.set.all, cc)
 	cc.set.mu.Unlock()
 	return cc.Conn.Close()
+}
+
+// farewell is how long the sessions of a connection have to say why it ends.
+const farewell = 2 * time.Second
+
+// guard closes the connection once gone is closed or until has come, if it is not
+// zero. Sessions see to that themselves and say so; guard is for those that do not
+// end, and for a connection that has none.
+func (cc *countedConn) guard(gone <-chan struct{}, until time.Time) {
+	expired, stop := at(until)
+	defer stop()
+	select {
+	case <-gone:
+	case <-expired:
+	case <-cc.closed:
+		return
+	}
+	timer := time.NewTimer(farewell)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		_ = cc.Close() // the peer learns it either way
+	case <-cc.closed:
+	}
+}
+
+// at returns a channel on which something comes at t, or nothing ever if t is zero.
+func at(t time.Time) (_ <-chan time.Time, stop func()) {
+	if t.IsZero() {
+		return nil, func() {}
+	}
+	timer := time.NewTimer(time.Until(t))
+	return timer.C, func() { timer.Stop() }
 }
 
 // close refuses all further connections.
@@ -96,7 +147,7 @@ func (cs *connections) close() {
 	cs.closing = true
 }
 
-// closeAll closes every connection there is.
+// closeAll closes every connection there is, and waits for their guards.
 func (cs *connections) closeAll() {
 	cs.mu.Lock()
 	var all []*countedConn
@@ -107,4 +158,5 @@ func (cs *connections) closeAll() {
 	for _, cc := range all {
 		_ = cc.Close() // the peer learns it either way
 	}
+	cs.guards.Wait()
 }

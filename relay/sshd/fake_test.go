@@ -114,6 +114,16 @@ func (b *backend) Find(context.Context, console.TextQuery) (console.Found, error
 	return console.Found{}, console.Errorf(console.CodeFailed, "", "no index here")
 }
 
+func (b *backend) Technicians(context.Context) ([]console.Technician, error) { return nil, nil }
+
+func (b *backend) Tokens(context.Context) ([]console.Token, error) { return nil, nil }
+
+func (b *backend) Inbox(context.Context) (console.Inbox, error) {
+	return nil, console.Errorf(console.CodeFailed, "", "no approvals here")
+}
+
+func (b *backend) Policy(context.Context) (console.Policy, error) { return console.Policy{}, nil }
+
 func (b *backend) Record(context.Context, sessionlog.SessionID) (io.ReadCloser, error) {
 	return nil, console.Errorf(console.CodeFailed, "", "no records here")
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	charm "charm.land/ssh"
 
@@ -20,13 +21,50 @@ func (s *Server) handle(sess charm.Session) {
 	ch := sess.Context().(*sessionContext).channel // set by openSession, the only way here
 	defer ch.work.Done()
 	defer s.handlers.Done()
-	code := s.serve(sess, ch)
+	c, err := s.who(sess)
+	if err == nil {
+		ch.work.Go(func() { ch.guard(s.cfg.Technicians.Gone(c), c.Until) })
+	}
+	code := s.serve(sess, ch, c, err)
+	why := context.Cause(ch.ctx)
+	cut := errors.Is(why, errCut) || errors.Is(why, errExpired)
+	if cut {
+		say(sess, why.Error())
+		code = verb.ExitRefused
+	}
 	_ = sess.Exit(code) // a client that is gone needs no code
+	if cut {
+		_ = ch.conn.Close()
+	}
+	ch.cancel(errGone)
+}
+
+// who computes the session's person, from the key that was proved and nothing else.
+func (s *Server) who(sess charm.Session) (Credential, error) {
+	key := sess.PublicKey()
+	if key == nil {
+		return Credential{}, errors.New("no key was proved; log in with an ed25519 key")
+	}
+	return s.cas.credential(key, sess.RemoteAddr(), time.Now())
+}
+
+// guard ends the session once its person may no longer be here, or their
+// certificate has ended.
+func (ch *channel) guard(gone <-chan struct{}, until time.Time) {
+	expired, stop := at(until)
+	defer stop()
+	select {
+	case <-gone:
+		ch.cancel(errCut)
+	case <-expired:
+		ch.cancel(errExpired)
+	case <-ch.ctx.Done():
+	}
 }
 
 // serve runs what the session asked for and returns its exit code. A panic ends
 // this session and no other.
-func (s *Server) serve(sess charm.Session, ch *channel) (code int) {
+func (s *Server) serve(sess charm.Session, ch *channel, who Credential, err error) (code int) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.cfg.Log.Error("SSH session failed", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
@@ -34,12 +72,11 @@ func (s *Server) serve(sess charm.Session, ch *channel) (code int) {
 			code = verb.ExitRelay
 		}
 	}()
-	key := sess.PublicKey()
-	if key == nil {
-		say(sess, "no key was proved; log in with an ed25519 key")
+	if err != nil {
+		say(sess, err.Error())
 		return verb.ExitRefused
 	}
-	backend, err := s.cfg.Technicians.Console(key, sess.RemoteAddr())
+	backend, err := s.cfg.Technicians.Console(who, sess.RemoteAddr())
 	if err != nil {
 		say(sess, err.Error())
 		return codeOf(err)

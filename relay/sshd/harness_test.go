@@ -34,6 +34,7 @@ type house struct {
 
 	mu    sync.Mutex
 	names map[string]string // by fingerprint
+	cut   chan struct{}     // closed to take everybody's access away
 	runs  []*backend
 }
 
@@ -46,7 +47,7 @@ func open(t *testing.T, change func(*Config)) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, names: map[string]string{}, log: new(syncBuffer)}
+	h := &house{t: t, names: map[string]string{}, cut: make(chan struct{}), log: new(syncBuffer)}
 	cfg := Config{
 		HostKey: key, Technicians: h, Version: "1.2-test",
 		Log: slog.New(slog.NewTextHandler(h.log, nil)), model: newShow,
@@ -84,23 +85,31 @@ func (h *house) shutdown() {
 	}
 }
 
-func (h *house) Allowed(_ context.Context, key ssh.PublicKey) bool {
+func (h *house) Allowed(_ context.Context, c Credential) bool { return h.name(c) != "" }
+
+// name returns whose a credential is: certificates are believed.
+func (h *house) name(c Credential) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.names[ssh.FingerprintSHA256(key)] != ""
+	if c.Name != "" {
+		return c.Name
+	}
+	return h.names[c.Print]
 }
 
-func (h *house) Console(key ssh.PublicKey, _ net.Addr) (console.Backend, error) {
+func (h *house) Console(c Credential, _ net.Addr) (console.Backend, error) {
+	name := h.name(c)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	name := h.names[ssh.FingerprintSHA256(key)]
 	if name == "gone" {
 		return nil, console.Errorf(console.CodeRefused, "ask an admin", "this key was disabled")
 	}
-	b := &backend{self: console.Self{Name: name}, steps: make(chan string, 16), cancelled: make(chan struct{})}
+	b := &backend{self: console.Self{Name: name, Key: c.String()}, steps: make(chan string, 16), cancelled: make(chan struct{})}
 	h.runs = append(h.runs, b)
 	return b, nil
 }
+
+func (h *house) Gone(Credential) <-chan struct{} { return h.cut }
 
 // newest returns the Backend of the newest session.
 func (h *house) newest() *backend {

@@ -26,6 +26,7 @@ type Server struct {
 	cfg   Config
 	ssh   *charm.Server
 	conns *connections
+	cas   authorities
 
 	quit context.CancelCauseFunc // ends all sessions
 	life context.Context         // of the sessions
@@ -54,23 +55,52 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("use host key: %w", err)
 	}
-	s := &Server{cfg: cfg, conns: newConnections(cfg.MaxPending, cfg.MaxPendingPerAddr), gone: make(chan struct{})}
+	cas, err := newAuthorities(cfg.UserCAs)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, conns: newConnections(cfg), cas: cas, gone: make(chan struct{})}
 	s.life, s.quit = context.WithCancelCause(context.Background())
 	s.ssh, err = wish.NewServer(
 		func(srv *charm.Server) error { srv.AddHostKey(host); return nil },
 		wish.WithVersion("Caisey_"+bannerVersion(cfg.Version)),
 		// Yes or no, and nothing is remembered: a key that is only offered
 		// must not become anybody's identity.
-		wish.WithPublicKeyAuth(func(ctx charm.Context, key charm.PublicKey) bool {
-			return allowedType(key) && cfg.Technicians.Allowed(ctx, key)
-		}),
+		wish.WithPublicKeyAuth(func(ctx charm.Context, key charm.PublicKey) bool { return s.allowed(ctx, key) }),
 		wish.WithMiddleware(func(charm.Handler) charm.Handler { return s.handle }),
 		s.harden,
 	)
 	if err != nil {
 		return nil, fmt.Errorf("configure SSH server: %w", err)
 	}
+	for _, ca := range cfg.UserCAs {
+		cfg.Log.Info("user CA trusted", "key", ssh.FingerprintSHA256(ca))
+	}
 	return s, nil
+}
+
+// allowed reports whether somebody who proved key would be let in.
+func (s *Server) allowed(ctx charm.Context, key ssh.PublicKey) bool {
+	c, err := s.cas.credential(key, ctx.RemoteAddr(), time.Now())
+	if err == nil {
+		return s.cfg.Technicians.Allowed(ctx, c)
+	}
+	if _, ok := key.(*ssh.Certificate); ok && !errors.Is(err, errAuthority) { // somebody will ask why
+		s.cfg.Log.Info("certificate refused", "remote", ctx.RemoteAddr().String(), "why", err.Error())
+	}
+	return false
+}
+
+// proved is told who logged in on a connection.
+func (s *Server) proved(cc *countedConn, key ssh.PublicKey) error {
+	c, err := s.cas.credential(key, cc.RemoteAddr(), time.Now())
+	if err != nil {
+		return err
+	}
+	if !cc.proved(s.cfg.Technicians.Gone(c), c.Until) {
+		return errShutdown
+	}
+	return nil
 }
 
 // harden closes what the library leaves open.
@@ -89,10 +119,8 @@ func (s *Server) harden(srv *charm.Server) error {
 		return &ssh.ServerConfig{
 			MaxAuthTries:            maxAuthTries,
 			PublicKeyAuthAlgorithms: keyTypes(),
-			AuthLogCallback: func(_ ssh.ConnMetadata, _ string, err error) {
-				if err == nil {
-					cc.proved()
-				}
+			VerifiedPublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey, p *ssh.Permissions, _ string) (*ssh.Permissions, error) {
+				return p, s.proved(cc, key)
 			},
 		}
 	}

@@ -143,7 +143,12 @@ func everyEvent() []sessionlog.Event {
 	id := sessionlog.NewStepID()
 	return []sessionlog.Event{
 		sessionlog.New(sessionlog.SessionOpened, ana, "", sessionlog.Opened{Session: "S", Client: "acme", Endpoint: "E", Name: "db01", Technician: "ana", Key: "k", AgentKey: "k"}),
-		sessionlog.New(sessionlog.StepRequested, ana, id, sessionlog.Requested{Command: "x", Effect: "shell", Timeout: 1, Key: "k"}),
+		sessionlog.New(sessionlog.StepRequested, ana, id, sessionlog.Requested{Command: "x", Effect: "shell", Timeout: 1, Key: "k", Reason: "r", Undo: "u"}),
+		sessionlog.New(sessionlog.ApprovalRequested, sessionlog.Relay, id, sessionlog.Hold{Digest: "d", Need: 1, Rules: []string{"r"}, Expires: start, Targets: 2}),
+		sessionlog.New(sessionlog.ApprovalGranted, "technician:bo", id, sessionlog.Answer{Digest: "d", Key: "k"}),
+		sessionlog.New(sessionlog.ApprovalDenied, "technician:bo", id, sessionlog.Answer{Digest: "d", Key: "k", Why: "w"}),
+		sessionlog.New(sessionlog.ApprovalOverridden, "technician:root", id, sessionlog.Answer{Digest: "d", Key: "k", Why: "w"}),
+		sessionlog.New(sessionlog.ApprovalExpired, sessionlog.Relay, id, nil),
 		sessionlog.New(sessionlog.StepDispatched, sessionlog.Relay, id, nil),
 		sessionlog.New(sessionlog.StepStarted, "agent:acme/db01", id, sessionlog.Started{PID: 1}),
 		sessionlog.NewOutput("agent:acme/db01", id, sessionlog.Chunk{Stream: sessionlog.Stdout, Data: []byte("x")}),

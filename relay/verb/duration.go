@@ -2,15 +2,12 @@ package verb
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
-)
 
-// maxDuration is the longest time a line can ask for: ten years.
-const maxDuration = 3650 * 24 * time.Hour
+	"github.com/caisey/caisey/relay/console"
+)
 
 // A duration is a length of time on the line: 90s, 2h, 1h30m, 3d, or 0.
 type duration time.Duration
@@ -21,38 +18,9 @@ func (d *duration) Decode(ctx *kong.DecodeContext) error {
 	if err := ctx.Scan.PopValueInto("duration", &word); err != nil {
 		return err
 	}
-	v, err := parseDuration(word)
+	v, err := console.ParseDuration(word)
 	*d = duration(v)
 	return err
-}
-
-func parseDuration(s string) (time.Duration, error) {
-	rest := s
-	var days time.Duration
-	if n, after, ok := strings.Cut(s, "d"); ok {
-		v, err := strconv.ParseUint(n, 10, 16)
-		if err != nil {
-			return 0, badDuration(s)
-		}
-		days, rest = time.Duration(v)*24*time.Hour, after
-	}
-	var d time.Duration
-	if rest != "" {
-		var err error
-		if d, err = time.ParseDuration(rest); err != nil {
-			return 0, badDuration(s)
-		}
-	} else if s == "" {
-		return 0, badDuration(s)
-	}
-	if d < 0 || days+d > maxDuration {
-		return 0, badDuration(s)
-	}
-	return days + d, nil
-}
-
-func badDuration(s string) error {
-	return fmt.Errorf("%q is not a duration like 90s, 2h or 3d", s)
 }
 
 // ago returns how long before now t was, in one unit.

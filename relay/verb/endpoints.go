@@ -66,6 +66,14 @@ func (v *lsVerb) run(ctx context.Context, e *env) error {
 		if ep.Online {
 			state = "online"
 		}
+		switch {
+		case ep.Quarantined:
+			state += ",QUARANTINED"
+		case slices.Contains(ep.Effects, console.NoEffect):
+			state += ",REFUSES-ALL"
+		case ep.ReadOnly():
+			state += ",READ-ONLY"
+		}
 		t.add(ep.Path(), state, ago(now, ep.Since), dash(strings.Trim(ep.OS+"/"+ep.Arch, "/")),
 			fmt.Sprint(ep.Running), dash(strings.Join(ep.On, ",")), dash(labelText(ep.Labels)))
 	}

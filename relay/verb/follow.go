@@ -55,6 +55,7 @@ func (r *running) follow(ctx context.Context, res result, seq sessionlog.Seq, pr
 				continue
 			}
 			p.event(ev)
+			r.gate(res, ev)
 			if ev.Kind == sessionlog.StepEnded {
 				return res.told(ev)
 			}

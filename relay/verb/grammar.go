@@ -20,18 +20,47 @@ type grammar struct {
 	Open     openVerb     `cmd:"" help:"Open the interface with one pane for each endpoint."`
 	Sessions sessionsVerb `cmd:"" help:"List session records, newest first."`
 	Log      logVerb      `cmd:"" help:"Print a record: who, when, what, output, exit."`
-	Replay   replayVerb   `cmd:"" help:"Print a record at the pace at which it happened; pauses last 2 s at most."`
+	Replay   replayVerb   `cmd:"" help:"Print a record at the pace at which it happened, from any place in it."`
 	Export   exportVerb   `cmd:"" help:"Print a record in another form: text, Markdown, HTML, JSON or asciicast."`
 	Search   searchVerb   `cmd:"" help:"Find words in every record that you may see: commands, output, notes."`
 	Verify   verifyVerb   `cmd:"" help:"Is a record whole and unchanged?"`
 	Close    closeVerb    `cmd:"" help:"Seal a session."`
 	Note     noteVerb     `cmd:"" help:"Add a note to a session."`
-	Token    struct {
-		New tokenNewVerb `cmd:"" help:"Make an enrolment token and print it, once."`
+	Approve  struct {
+		Ls       approveLsVerb       `cmd:"" help:"List the steps that wait for an answer."`
+		Show     approveShowVerb     `cmd:"" help:"Say exactly what one of them is."`
+		Grant    approveGrantVerb    `cmd:"" help:"Say yes."`
+		Deny     approveDenyVerb     `cmd:"" help:"Say no, and why."`
+		Override approveOverrideVerb `cmd:"" help:"Break the glass: run it without approval, as an admin, loudly."`
+	} `cmd:"" help:"Steps that a gate holds."`
+	Policy struct {
+		Show  policyShowVerb  `cmd:"" help:"Print the rules by which the relay decides."`
+		Check policyCheckVerb `cmd:"" help:"Say whether a policy could be applied."`
+		Apply policyApplyVerb `cmd:"" help:"Make it the policy."`
+	} `cmd:"" help:"Who may do what."`
+	Token struct {
+		New    tokenNewVerb    `cmd:"" help:"Make an enrolment token and print it, once."`
+		Ls     tokenLsVerb     `cmd:"" help:"List those that can still be used."`
+		Revoke tokenRevokeVerb `cmd:"" help:"End one before its time."`
 	} `cmd:"" help:"Enrolment tokens."`
 	Tech struct {
-		Add techAddVerb `cmd:"" help:"Let a person in."`
+		Add  techAddVerb  `cmd:"" help:"Let a person in."`
+		Ls   techLsVerb   `cmd:"" help:"List who is let in, as what and with which keys."`
+		Role techRoleVerb `cmd:"" help:"Change what a person is, everywhere or for some clients."`
+		Key  struct {
+			Add techKeyAddVerb    `cmd:"" help:"Let a person in by one more key."`
+			Rm  techKeyRemoveVerb `cmd:"" help:"Take a key from a person."`
+		} `cmd:"" help:"Their keys."`
+		Disable techDisableVerb `cmd:"" help:"Let a person in nowhere, at once."`
+		Enable  techEnableVerb  `cmd:"" help:"Take that back."`
 	} `cmd:"" help:"Technicians."`
+	Endpoint struct {
+		Label  endpointLabelVerb  `cmd:"" help:"Set and remove labels: KEY=VALUE KEY-"`
+		Rename endpointRenameVerb `cmd:"" help:"Give one another name."`
+		Move   endpointMoveVerb   `cmd:"" help:"Give one to another client; its sessions stay where they are."`
+		Clear  endpointClearVerb  `cmd:"" help:"Let one connect again whose key had a second holder."`
+		Revoke endpointRevokeVerb `cmd:"" help:"Put one out of the fleet, at once."`
+	} `cmd:"" help:"The fleet."`
 	Manual  helpVerb    `cmd:"" name:"help" help:"Show what the verbs are, or what one takes."`
 	Version versionVerb `cmd:"" help:"Print the version."`
 }

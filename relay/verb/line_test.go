@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestSplitLine(t *testing.T) {
@@ -37,21 +36,6 @@ func TestSplitArgs(t *testing.T) {
 	}
 	if words, _, hasCmd := splitArgs([]string{"note", "01", "--", "-x"}); len(words) != 4 || hasCmd {
 		t.Errorf("note: %q, %v", words, hasCmd)
-	}
-}
-
-func TestParseDuration(t *testing.T) {
-	for s, want := range map[string]time.Duration{
-		"90s": 90 * time.Second, "2h": 2 * time.Hour, "3d": 72 * time.Hour, "1d12h": 36 * time.Hour, "0": 0, "1h30m": 90 * time.Minute,
-	} {
-		if got, err := parseDuration(s); err != nil || got != want {
-			t.Errorf("parseDuration(%q) = %v, %v", s, got, err)
-		}
-	}
-	for _, s := range []string{"", "d", "-1s", "1", "3dd", "-3d", "9999999d", "1e9h", "5d-1h", "2562047h"} {
-		if got, err := parseDuration(s); err == nil {
-			t.Errorf("parseDuration(%q) = %v, want an error", s, got)
-		}
 	}
 }
 

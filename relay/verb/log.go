@@ -4,19 +4,21 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/sessionlog"
 )
 
 type logVerb struct {
-	ID     string `arg:"" help:"The session, or how its id begins."`
+	ID     string `arg:"" help:"The session, or how its id begins; fleet for the fleet's own log."`
 	Follow bool   `short:"f" help:"Go on with what happens, until the session is closed."`
 	JSON   bool   `name:"json" help:"One JSON event a line."`
 }
 
 func (v *logVerb) run(ctx context.Context, e *env) error {
+	if v.ID == string(console.FleetLog) {
+		return v.fleet(ctx, e)
+	}
 	s, err := e.session(ctx, v.ID)
 	if err != nil {
 		return err
@@ -24,52 +26,6 @@ func (v *logVerb) run(ctx context.Context, e *env) error {
 	p := e.recordPrinter(s, v.JSON)
 	err = e.read(ctx, s, v.Follow, p.Print)
 	return errors.Join(err, p.Flush())
-}
-
-type replayVerb struct {
-	ID    string  `arg:"" help:"The session, or how its id begins."`
-	Speed float64 `default:"1" help:"How many times faster than it happened."`
-}
-
-// maxPause is the longest that a replay waits for the next event.
-const maxPause = 2 * time.Second
-
-func (v *replayVerb) run(ctx context.Context, e *env) error {
-	if !(v.Speed >= 0.01 && v.Speed <= 1e6) {
-		return console.Errorf(console.CodeUsage, "give a number such as 2 or 0.5", "replay: speed %v is not possible", v.Speed)
-	}
-	s, err := e.session(ctx, v.ID)
-	if err != nil {
-		return err
-	}
-	p := e.recordPrinter(s, false)
-	var last time.Time
-	err = e.read(ctx, s, false, func(ev sessionlog.Event) error {
-		if !last.IsZero() {
-			gap := min(ev.Time.Sub(last), maxPause)
-			if err := pause(ctx, time.Duration(float64(gap)/v.Speed)); err != nil {
-				return err
-			}
-		}
-		last = ev.Time
-		return p.Print(ev)
-	})
-	return errors.Join(err, p.Flush())
-}
-
-// pause waits for d, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // read hands the events of s to each: those that are there, or with follow all

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/sessionlog"
@@ -73,35 +72,6 @@ func TestLogFollow(t *testing.T) {
 			t.Errorf("log --follow, interrupted: %+v", got)
 		}
 	})
-}
-
-func TestReplayPace(t *testing.T) {
-	for speed, want := range map[string]time.Duration{"1": 6 * time.Second, "2": 3 * time.Second, "0.5": 12 * time.Second} {
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, "acme/db01")
-			w.act = func(s *step) { // events are a second apart, and one gap is an hour
-				s.out(sessionlog.Stdout, "a\n")
-				s.w.mu.Lock()
-				s.w.now = s.w.now.Add(time.Hour)
-				s.w.mu.Unlock()
-				s.out(sessionlog.Stdout, "b\n")
-				s.out(sessionlog.Stdout, "c\n")
-				s.exit(0)
-			}
-			w.say(t, "run db01 -- x")
-			begun := time.Now()
-			got := w.say(t, "replay "+string(w.order[0])+" --speed "+speed)
-			if d := time.Since(begun); d != want || got.code != 0 || !strings.Contains(got.out, "c\n") {
-				t.Errorf("speed %s took %v, want %v: %+v", speed, d, want, got)
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
-			defer cancel()
-			begun = time.Now()
-			if got := w.sayCtx(ctx, "replay "+string(w.order[0])+" --speed 0.1"); got.code != ExitCancelled || time.Since(begun) != 2500*time.Millisecond {
-				t.Errorf("cancelled after %v: %+v", time.Since(begun), got)
-			}
-		})
-	}
 }
 
 func TestSessions(t *testing.T) {

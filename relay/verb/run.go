@@ -21,6 +21,8 @@ type runVerb struct {
 	Target  []string `arg:"" help:"Globs over CLIENT/ENDPOINT. The command stands after --."`
 	Labels  []string `short:"l" sep:"none" placeholder:"KEY=VALUE,KEY!=VALUE" help:"Only endpoints with these labels."`
 	Timeout duration `default:"60s" help:"How long the command may run; 0 means for ever."`
+	Reason  string   `placeholder:"TEXT" help:"Why, for those who may have to approve it."`
+	Undo    string   `placeholder:"TEXT" help:"How it can be taken back, for them too."`
 	Fold    bool     `xor:"form" help:"Group targets that print the same; show the others as a diff."`
 	JSON    bool     `name:"json" xor:"form" help:"One JSON event a line."`
 }
@@ -35,9 +37,10 @@ func (v *runVerb) run(ctx context.Context, e *env) error {
 		return err
 	}
 	r := &running{
-		env: e, command: e.command, timeout: time.Duration(v.Timeout), json: v.JSON,
+		env: e, json: v.JSON,
 		fold:  v.Fold && len(eps) > 1,
 		slots: make(chan struct{}, maxAsking),
+		ask:   console.Run{Command: e.command, Timeout: time.Duration(v.Timeout), Targets: len(eps), Reason: v.Reason, Undo: v.Undo},
 	}
 	results := r.all(ctx, eps)
 	if r.fold {
@@ -55,11 +58,10 @@ func (v *runVerb) run(ctx context.Context, e *env) error {
 // running is one command on its way to all its targets.
 type running struct {
 	*env
-	command string
-	timeout time.Duration
-	json    bool
-	fold    bool          // output is held until all targets have ended
-	slots   chan struct{} // held by a target while it is asked
+	ask   console.Run // without session and step
+	json  bool
+	fold  bool          // output is held until all targets have ended
+	slots chan struct{} // held by a target while it is asked
 }
 
 // A result is how one target ended.
@@ -98,7 +100,7 @@ func (r *running) one(ctx context.Context, ep console.Endpoint, prefixed bool) r
 	case <-ctx.Done():
 		return res.ended(sessionlog.Cancelled, "not asked for any more")
 	}
-	seq, ok := r.ask(ctx, &res)
+	seq, ok := r.request(ctx, &res)
 	<-r.slots
 	if !ok {
 		return res
@@ -106,8 +108,8 @@ func (r *running) one(ctx context.Context, ep console.Endpoint, prefixed bool) r
 	return r.follow(ctx, res, seq, prefixed)
 }
 
-// ask opens the session and requests the step. If that fails, res says how.
-func (r *running) ask(ctx context.Context, res *result) (sessionlog.Seq, bool) {
+// request opens the session and requests the step. If that fails, res says how.
+func (r *running) request(ctx context.Context, res *result) (sessionlog.Seq, bool) {
 	b := r.call.Backend
 	opened, err := b.Do(ctx, console.Open{Endpoint: res.ep.ID})
 	if err != nil {
@@ -115,7 +117,9 @@ func (r *running) ask(ctx context.Context, res *result) (sessionlog.Seq, bool) {
 		return 0, false
 	}
 	res.session = opened.Session
-	asked, err := b.Do(ctx, console.Run{Session: res.session, Step: res.step, Command: r.command, Timeout: r.timeout})
+	in := r.ask
+	in.Session, in.Step = res.session, res.step
+	asked, err := b.Do(ctx, in)
 	if err != nil {
 		if ctx.Err() != nil {
 			r.cancelStep(context.WithoutCancel(ctx), *res) // the asking may have come through

@@ -15,6 +15,7 @@ type searchVerb struct {
 	Client string   `placeholder:"CLIENT" help:"Only in records of this client."`
 	By     string   `placeholder:"TECHNICIAN" help:"Only in records of this technician."`
 	Since  duration `placeholder:"DURATION" help:"Only what happened in this time, such as 2h or 3d."`
+	Until  duration `placeholder:"DURATION" help:"Only what happened before this time, such as 1h."`
 	Limit  int      `default:"100" placeholder:"100" help:"The most hits."`
 	JSON   bool     `name:"json" help:"One JSON object a line."`
 }
@@ -26,6 +27,9 @@ func (v *searchVerb) run(ctx context.Context, e *env) error {
 	}
 	if v.Since > 0 {
 		q.Since = e.call.Now().Add(-time.Duration(v.Since))
+	}
+	if v.Until > 0 {
+		q.Until = e.call.Now().Add(-time.Duration(v.Until))
 	}
 	found, err := e.call.Backend.Find(ctx, q)
 	if err != nil {
@@ -41,7 +45,7 @@ func (v *searchVerb) run(ctx context.Context, e *env) error {
 	case len(found.Hits) == 0:
 		e.out.sayf("nothing found")
 	case found.More:
-		e.out.sayf("there may be more; raise --limit, or narrow with --client, --by and --since")
+		e.out.sayf("there may be more; raise --limit, or narrow with --client, --by, --since and --until")
 	}
 	return nil
 }

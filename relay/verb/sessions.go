@@ -79,10 +79,23 @@ func (v *closeVerb) run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	// Opened while it is live: who closes their own session does not view a record.
+	rec, unread := e.call.Backend.Look(ctx, s.ID)
+	if unread == nil {
+		defer rec.Close()
+	}
 	if _, err := e.call.Backend.Do(ctx, console.Close{Session: s.ID}); err != nil {
 		return err
 	}
-	e.out.sayf("closed session %s on %s", s.ID, s.Path())
+	var did sessionlog.Receipt
+	if unread == nil {
+		did, unread = sessionlog.ReadReceipt(ctx, rec)
+	}
+	if unread != nil {
+		e.out.sayf("closed session %s on %s; what it did cannot be read: %v", s.ID, s.Path(), unread)
+		return nil
+	}
+	e.out.sayf("closed session %s on %s: %s", s.ID, s.Path(), did)
 	return nil
 }
 

@@ -38,9 +38,9 @@ func TestErrors(t *testing.T) {
 		{"log 01ZZ", 2, "there is no session 01ZZ; see `sessions`"},
 		{"log '../x'", 2, "\"../x\" is not the id of a session; see `sessions`"},
 		{"log 01", 2, "more than one session begins with 01; write more of it"},
-		{"replay 01 --speed 0", 2, "replay: speed 0 is not possible; give a number such as 2 or 0.5"},
+		{"replay 01 --speed 0", 2, "replay: speed 0 is not possible; give a number from 0.25 to 64"},
 		{"note 01", 2, "note: expected \"<text> ...\"; see `help note`"},
-		{"token", 2, "token: expected \"new\"; see `help token`"},
+		{"token", 2, "token: expected one of \"new\", \"ls\", \"revoke\"; see `help token`"},
 		{"token new", 2, "token: missing flags: --client=CLIENT; see `help token`"},
 		{"token new --client acme --uses 0", 2, "token new: a token of no use; leave out --uses and --ttl for one endpoint within the hour"},
 		{"tech add bob --role boss --key -", 2, `tech: --role must be one of "viewer","technician","lead","admin" but got "boss"; see ` + "`help tech`"},
@@ -81,6 +81,17 @@ func TestLs(t *testing.T) {
 		t.Error("a label of an endpoint reached the terminal raw")
 	}
 	if got := w.say(t, "ls 'beta/*' --json"); strings.Count(got.out, "\n") != 1 {
+		t.Errorf("ls --json: %q", got.out)
+	}
+	w.eps[0].Effects, w.eps[1].Effects, w.eps[2].Effects = []string{"read", "probe"}, []string{"none"}, []string{"read", "change"}
+	want = "acme/db01   online,READ-ONLY     2h  linux/amd64  0  -  role=db\nacme/web01  offline,REFUSES-ALL  2h  linux/amd64  0  -  role=web\n"
+	if got := w.say(t, "ls 'acme/*'"); got.out != want {
+		t.Errorf("ls of endpoints with a policy:\n%s", got.out)
+	}
+	if got := w.say(t, "ls 'beta/*'"); strings.Contains(got.out, "READ") {
+		t.Errorf("ls of an endpoint that can be changed:\n%s", got.out)
+	}
+	if got := w.say(t, "ls acme/db01 --json"); !strings.Contains(got.out, `"effects":["read","probe"]`) {
 		t.Errorf("ls --json: %q", got.out)
 	}
 	if got := newWorld(t).say(t, "ls"); got.code != 0 || got.out != "" || !strings.Contains(got.err, "token new") {

@@ -24,6 +24,9 @@ type world struct {
 	act func(s *step)
 	// refuse is asked before each intent.
 	refuse func(in console.Intent) error
+	people []console.Technician
+	tokens []console.Token
+	held   []console.Approval
 
 	wg sync.WaitGroup
 
@@ -32,6 +35,8 @@ type world struct {
 	records map[sessionlog.SessionID]*record
 	order   []sessionlog.SessionID
 	intents []console.Intent
+	looks   int // Readers that are open
+	reads   int // events that they returned, but for outlines
 }
 
 type record struct {
@@ -73,6 +78,9 @@ func (w *world) append(rec *record, evs ...sessionlog.Event) sessionlog.Seq {
 		ev.Seq, ev.Time = sessionlog.Seq(len(rec.evs)+1), w.now
 		rec.evs = append(rec.evs, ev)
 		rec.session.Events, rec.session.Last = ev.Seq, ev.Time
+		if ev.Kind == sessionlog.SessionOpened {
+			rec.session.Opened = ev.Time
+		}
 		if ev.Kind == sessionlog.SessionClosed {
 			rec.session.Closed = ev.Time
 		}
@@ -145,13 +153,73 @@ func (w *world) Watch(_ context.Context, id sessionlog.SessionID, from sessionlo
 	return &feed{w: w, rec: w.records[id], next: int(from) - 1}, nil
 }
 
-func (w *world) Look(context.Context, sessionlog.SessionID) (console.Reader, error) {
-	return nil, console.Errorf(console.CodeFailed, "", "no records here")
+func (w *world) Look(_ context.Context, id sessionlog.SessionID) (console.Reader, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.looks++
+	return &lookup{w: w, rec: w.records[id]}, nil
+}
+
+// A lookup is a record as a console.Reader, which counts what it is asked for.
+type lookup struct {
+	w   *world
+	rec *record
+}
+
+func (l *lookup) Read(_ context.Context, from sessionlog.Seq, limit int) ([]sessionlog.Event, error) {
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
+	evs := l.rec.evs[min(int(from)-1, len(l.rec.evs)):]
+	evs = evs[:min(limit, len(evs))]
+	l.w.reads += len(evs)
+	return evs, nil
+}
+
+func (l *lookup) Outline(_ context.Context, from sessionlog.Seq, limit int) ([]sessionlog.Event, error) {
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
+	var out []sessionlog.Event
+	for _, ev := range l.rec.evs[min(int(from)-1, len(l.rec.evs)):] {
+		if ev.Kind != sessionlog.StepOutput && len(out) < limit {
+			out = append(out, ev)
+		}
+	}
+	return out, nil
+}
+
+func (l *lookup) Head() sessionlog.Head {
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
+	return sessionlog.Head{Seq: l.rec.session.Events, Sealed: !l.rec.session.Closed.IsZero()}
+}
+
+func (l *lookup) Wait(context.Context, sessionlog.Seq) (sessionlog.Head, error) { return l.Head(), nil }
+
+func (l *lookup) Close() error {
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
+	l.w.looks--
+	return nil
 }
 
 func (w *world) Find(context.Context, console.TextQuery) (console.Found, error) {
 	return console.Found{}, console.Errorf(console.CodeFailed, "", "no index here")
 }
+
+func (w *world) Technicians(context.Context) ([]console.Technician, error) {
+	return w.people, nil
+}
+
+func (w *world) Tokens(context.Context) ([]console.Token, error) { return w.tokens, nil }
+
+type inbox []console.Approval
+
+func (in inbox) Next(context.Context) ([]console.Approval, error) { return in, nil }
+func (inbox) Close() error                                        { return nil }
+
+func (w *world) Inbox(context.Context) (console.Inbox, error) { return inbox(w.held), nil }
+
+func (w *world) Policy(context.Context) (console.Policy, error) { return console.Policy{}, nil }
 
 func (w *world) Record(context.Context, sessionlog.SessionID) (io.ReadCloser, error) {
 	return nil, console.Errorf(console.CodeFailed, "", "no records here")

@@ -26,6 +26,8 @@ const (
 	MaxStreams = 256
 	// MaxSteps is how many steps a Hello may list.
 	MaxSteps = 4096
+	// MaxResume is the most bytes that a Welcome gives to be shown in the next Hello.
+	MaxResume = 64
 	// HelloTimeout is how long a relay waits for the first message, and an agent
 	// for the answer to it.
 	HelloTimeout = 5 * time.Second

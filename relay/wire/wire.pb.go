@@ -132,7 +132,7 @@ func (x Refused_Code) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Refused_Code.Descriptor instead.
 func (Refused_Code) EnumDescriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{9, 0}
+	return file_wire_proto_rawDescGZIP(), []int{10, 0}
 }
 
 type Exit_State int32
@@ -190,7 +190,7 @@ func (x Exit_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Exit_State.Descriptor instead.
 func (Exit_State) EnumDescriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{20, 0}
+	return file_wire_proto_rawDescGZIP(), []int{21, 0}
 }
 
 // FromAgent is what an agent says on its control stream.
@@ -202,6 +202,7 @@ type FromAgent struct {
 	//	*FromAgent_Hello
 	//	*FromAgent_Heartbeat
 	//	*FromAgent_Drain
+	//	*FromAgent_Kept
 	Message       isFromAgent_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -280,6 +281,15 @@ func (x *FromAgent) GetDrain() *Drain {
 	return nil
 }
 
+func (x *FromAgent) GetKept() *Kept {
+	if x != nil {
+		if x, ok := x.Message.(*FromAgent_Kept); ok {
+			return x.Kept
+		}
+	}
+	return nil
+}
+
 type isFromAgent_Message interface {
 	isFromAgent_Message()
 }
@@ -300,6 +310,10 @@ type FromAgent_Drain struct {
 	Drain *Drain `protobuf:"bytes,4,opt,name=drain,proto3,oneof"`
 }
 
+type FromAgent_Kept struct {
+	Kept *Kept `protobuf:"bytes,5,opt,name=kept,proto3,oneof"`
+}
+
 func (*FromAgent_Enroll) isFromAgent_Message() {}
 
 func (*FromAgent_Hello) isFromAgent_Message() {}
@@ -307,6 +321,8 @@ func (*FromAgent_Hello) isFromAgent_Message() {}
 func (*FromAgent_Heartbeat) isFromAgent_Message() {}
 
 func (*FromAgent_Drain) isFromAgent_Message() {}
+
+func (*FromAgent_Kept) isFromAgent_Message() {}
 
 // ToAgent is what a relay says on an agent's control stream.
 type ToAgent struct {
@@ -637,7 +653,11 @@ type Hello struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Machine *Machine               `protobuf:"bytes,1,opt,name=machine,proto3" json:"machine,omitempty"`
 	// Steps that the agent holds unacknowledged output or an unacknowledged end of.
-	Steps         []string `protobuf:"bytes,2,rep,name=steps,proto3" json:"steps,omitempty"`
+	Steps []string `protobuf:"bytes,2,rep,name=steps,proto3" json:"steps,omitempty"`
+	// Effects that the endpoint's own policy allows; the relay cannot change that.
+	Effects []string `protobuf:"bytes,3,rep,name=effects,proto3" json:"effects,omitempty"`
+	// What the newest Welcome that the agent has on disk gave it; empty if there was none.
+	Resume        []byte `protobuf:"bytes,4,opt,name=resume,proto3" json:"resume,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -686,11 +706,28 @@ func (x *Hello) GetSteps() []string {
 	return nil
 }
 
+func (x *Hello) GetEffects() []string {
+	if x != nil {
+		return x.Effects
+	}
+	return nil
+}
+
+func (x *Hello) GetResume() []byte {
+	if x != nil {
+		return x.Resume
+	}
+	return nil
+}
+
 // Welcome answers Hello; only now is the agent connected.
 type Welcome struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Client        string                 `protobuf:"bytes,1,opt,name=client,proto3" json:"client,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Client string                 `protobuf:"bytes,1,opt,name=client,proto3" json:"client,omitempty"`
+	Name   string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// What to show in the next Hello, once it is on disk: whoever shows what was
+	// replaced by another is a second holder of the agent's key.
+	Resume        []byte `protobuf:"bytes,3,opt,name=resume,proto3" json:"resume,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -739,6 +776,58 @@ func (x *Welcome) GetName() string {
 	return ""
 }
 
+func (x *Welcome) GetResume() []byte {
+	if x != nil {
+		return x.Resume
+	}
+	return nil
+}
+
+// Kept says that the agent has a Welcome's resume on disk.
+type Kept struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Resume        []byte                 `protobuf:"bytes,1,opt,name=resume,proto3" json:"resume,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Kept) Reset() {
+	*x = Kept{}
+	mi := &file_wire_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Kept) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Kept) ProtoMessage() {}
+
+func (x *Kept) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Kept.ProtoReflect.Descriptor instead.
+func (*Kept) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Kept) GetResume() []byte {
+	if x != nil {
+		return x.Resume
+	}
+	return nil
+}
+
 // Heartbeat probes the link and the clocks. The agent sends it, the relay sends
 // it back with its own time filled in.
 type Heartbeat struct {
@@ -754,7 +843,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_wire_proto_msgTypes[7]
+	mi := &file_wire_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -766,7 +855,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[7]
+	mi := &file_wire_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -779,7 +868,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{7}
+	return file_wire_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Heartbeat) GetAgentTime() int64 {
@@ -827,7 +916,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_wire_proto_msgTypes[8]
+	mi := &file_wire_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -839,7 +928,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[8]
+	mi := &file_wire_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -852,7 +941,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{8}
+	return file_wire_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Drain) GetWhy() string {
@@ -873,7 +962,7 @@ type Refused struct {
 
 func (x *Refused) Reset() {
 	*x = Refused{}
-	mi := &file_wire_proto_msgTypes[9]
+	mi := &file_wire_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -885,7 +974,7 @@ func (x *Refused) String() string {
 func (*Refused) ProtoMessage() {}
 
 func (x *Refused) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[9]
+	mi := &file_wire_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -898,7 +987,7 @@ func (x *Refused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refused.ProtoReflect.Descriptor instead.
 func (*Refused) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{9}
+	return file_wire_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Refused) GetCode() Refused_Code {
@@ -932,7 +1021,7 @@ type ToStep struct {
 
 func (x *ToStep) Reset() {
 	*x = ToStep{}
-	mi := &file_wire_proto_msgTypes[10]
+	mi := &file_wire_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -944,7 +1033,7 @@ func (x *ToStep) String() string {
 func (*ToStep) ProtoMessage() {}
 
 func (x *ToStep) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[10]
+	mi := &file_wire_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -957,7 +1046,7 @@ func (x *ToStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToStep.ProtoReflect.Descriptor instead.
 func (*ToStep) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{10}
+	return file_wire_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ToStep) GetMessage() isToStep_Message {
@@ -1064,7 +1153,7 @@ type FromStep struct {
 
 func (x *FromStep) Reset() {
 	*x = FromStep{}
-	mi := &file_wire_proto_msgTypes[11]
+	mi := &file_wire_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1076,7 +1165,7 @@ func (x *FromStep) String() string {
 func (*FromStep) ProtoMessage() {}
 
 func (x *FromStep) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[11]
+	mi := &file_wire_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1089,7 +1178,7 @@ func (x *FromStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FromStep.ProtoReflect.Descriptor instead.
 func (*FromStep) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{11}
+	return file_wire_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *FromStep) GetMessage() isFromStep_Message {
@@ -1202,13 +1291,15 @@ type Start struct {
 	Session       string                 `protobuf:"bytes,4,opt,name=session,proto3" json:"session,omitempty"`
 	Technician    string                 `protobuf:"bytes,5,opt,name=technician,proto3" json:"technician,omitempty"`                       // who asked, for the command's environment
 	OutputLimit   int64                  `protobuf:"varint,6,opt,name=output_limit,json=outputLimit,proto3" json:"output_limit,omitempty"` // bytes that are kept of both streams together; 0 is all
+	Effect        string                 `protobuf:"bytes,7,opt,name=effect,proto3" json:"effect,omitempty"`                               // what it may do to the endpoint: read, probe, shell or change
+	Digest        []byte                 `protobuf:"bytes,8,opt,name=digest,proto3" json:"digest,omitempty"`                               // SHA-256 of the order (package statement) that these fields make
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Start) Reset() {
 	*x = Start{}
-	mi := &file_wire_proto_msgTypes[12]
+	mi := &file_wire_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1220,7 +1311,7 @@ func (x *Start) String() string {
 func (*Start) ProtoMessage() {}
 
 func (x *Start) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[12]
+	mi := &file_wire_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1233,7 +1324,7 @@ func (x *Start) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Start.ProtoReflect.Descriptor instead.
 func (*Start) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{12}
+	return file_wire_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Start) GetStep() string {
@@ -1278,6 +1369,20 @@ func (x *Start) GetOutputLimit() int64 {
 	return 0
 }
 
+func (x *Start) GetEffect() string {
+	if x != nil {
+		return x.Effect
+	}
+	return ""
+}
+
+func (x *Start) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
 // Resume goes on with a step that was started on an earlier stream.
 type Resume struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1289,7 +1394,7 @@ type Resume struct {
 
 func (x *Resume) Reset() {
 	*x = Resume{}
-	mi := &file_wire_proto_msgTypes[13]
+	mi := &file_wire_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1301,7 +1406,7 @@ func (x *Resume) String() string {
 func (*Resume) ProtoMessage() {}
 
 func (x *Resume) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[13]
+	mi := &file_wire_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1314,7 +1419,7 @@ func (x *Resume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resume.ProtoReflect.Descriptor instead.
 func (*Resume) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{13}
+	return file_wire_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Resume) GetStep() string {
@@ -1342,7 +1447,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_wire_proto_msgTypes[14]
+	mi := &file_wire_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1354,7 +1459,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[14]
+	mi := &file_wire_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1367,7 +1472,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{14}
+	return file_wire_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Ack) GetStream() Stream {
@@ -1393,7 +1498,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_wire_proto_msgTypes[15]
+	mi := &file_wire_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1405,7 +1510,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[15]
+	mi := &file_wire_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1418,7 +1523,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{15}
+	return file_wire_proto_rawDescGZIP(), []int{16}
 }
 
 // Done says that the end of the step is recorded: the agent forgets it, and
@@ -1431,7 +1536,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_wire_proto_msgTypes[16]
+	mi := &file_wire_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1443,7 +1548,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[16]
+	mi := &file_wire_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1456,7 +1561,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{16}
+	return file_wire_proto_rawDescGZIP(), []int{17}
 }
 
 // Started says that the process runs. It is sent again after a Resume.
@@ -1470,7 +1575,7 @@ type Started struct {
 
 func (x *Started) Reset() {
 	*x = Started{}
-	mi := &file_wire_proto_msgTypes[17]
+	mi := &file_wire_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1482,7 +1587,7 @@ func (x *Started) String() string {
 func (*Started) ProtoMessage() {}
 
 func (x *Started) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[17]
+	mi := &file_wire_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1495,7 +1600,7 @@ func (x *Started) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Started.ProtoReflect.Descriptor instead.
 func (*Started) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{17}
+	return file_wire_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Started) GetPid() int64 {
@@ -1525,7 +1630,7 @@ type Output struct {
 
 func (x *Output) Reset() {
 	*x = Output{}
-	mi := &file_wire_proto_msgTypes[18]
+	mi := &file_wire_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1537,7 +1642,7 @@ func (x *Output) String() string {
 func (*Output) ProtoMessage() {}
 
 func (x *Output) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[18]
+	mi := &file_wire_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1550,7 +1655,7 @@ func (x *Output) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Output.ProtoReflect.Descriptor instead.
 func (*Output) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{18}
+	return file_wire_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Output) GetStream() Stream {
@@ -1595,7 +1700,7 @@ type Gap struct {
 
 func (x *Gap) Reset() {
 	*x = Gap{}
-	mi := &file_wire_proto_msgTypes[19]
+	mi := &file_wire_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1607,7 +1712,7 @@ func (x *Gap) String() string {
 func (*Gap) ProtoMessage() {}
 
 func (x *Gap) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[19]
+	mi := &file_wire_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1620,7 +1725,7 @@ func (x *Gap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gap.ProtoReflect.Descriptor instead.
 func (*Gap) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{19}
+	return file_wire_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Gap) GetStream() Stream {
@@ -1670,7 +1775,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_wire_proto_msgTypes[20]
+	mi := &file_wire_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1682,7 +1787,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[20]
+	mi := &file_wire_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1695,7 +1800,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{20}
+	return file_wire_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Exit) GetState() Exit_State {
@@ -1766,7 +1871,7 @@ type Total struct {
 
 func (x *Total) Reset() {
 	*x = Total{}
-	mi := &file_wire_proto_msgTypes[21]
+	mi := &file_wire_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1778,7 +1883,7 @@ func (x *Total) String() string {
 func (*Total) ProtoMessage() {}
 
 func (x *Total) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[21]
+	mi := &file_wire_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1791,7 +1896,7 @@ func (x *Total) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Total.ProtoReflect.Descriptor instead.
 func (*Total) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{21}
+	return file_wire_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Total) GetStream() Stream {
@@ -1824,7 +1929,7 @@ type Unknown struct {
 
 func (x *Unknown) Reset() {
 	*x = Unknown{}
-	mi := &file_wire_proto_msgTypes[22]
+	mi := &file_wire_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1836,7 +1941,7 @@ func (x *Unknown) String() string {
 func (*Unknown) ProtoMessage() {}
 
 func (x *Unknown) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[22]
+	mi := &file_wire_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1849,7 +1954,7 @@ func (x *Unknown) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unknown.ProtoReflect.Descriptor instead.
 func (*Unknown) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{22}
+	return file_wire_proto_rawDescGZIP(), []int{23}
 }
 
 var File_wire_proto protoreflect.FileDescriptor
@@ -1857,12 +1962,13 @@ var File_wire_proto protoreflect.FileDescriptor
 const file_wire_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"wire.proto\x12\x0ecaisey.wire.v1\"\xe1\x01\n" +
+	"wire.proto\x12\x0ecaisey.wire.v1\"\x8d\x02\n" +
 	"\tFromAgent\x120\n" +
 	"\x06enroll\x18\x01 \x01(\v2\x16.caisey.wire.v1.EnrollH\x00R\x06enroll\x12-\n" +
 	"\x05hello\x18\x02 \x01(\v2\x15.caisey.wire.v1.HelloH\x00R\x05hello\x129\n" +
 	"\theartbeat\x18\x03 \x01(\v2\x19.caisey.wire.v1.HeartbeatH\x00R\theartbeat\x12-\n" +
-	"\x05drain\x18\x04 \x01(\v2\x15.caisey.wire.v1.DrainH\x00R\x05drainB\t\n" +
+	"\x05drain\x18\x04 \x01(\v2\x15.caisey.wire.v1.DrainH\x00R\x05drain\x12*\n" +
+	"\x04kept\x18\x05 \x01(\v2\x14.caisey.wire.v1.KeptH\x00R\x04keptB\t\n" +
 	"\amessage\"\xa0\x02\n" +
 	"\aToAgent\x126\n" +
 	"\benrolled\x18\x01 \x01(\v2\x18.caisey.wire.v1.EnrolledH\x00R\benrolled\x123\n" +
@@ -1883,13 +1989,18 @@ const file_wire_proto_rawDesc = "" +
 	"\bEnrolled\x12\x1a\n" +
 	"\bendpoint\x18\x01 \x01(\tR\bendpoint\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\tR\x06client\x12\x12\n" +
-	"\x04name\x18\x03 \x01(\tR\x04name\"P\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\"\x82\x01\n" +
 	"\x05Hello\x121\n" +
 	"\amachine\x18\x01 \x01(\v2\x17.caisey.wire.v1.MachineR\amachine\x12\x14\n" +
-	"\x05steps\x18\x02 \x03(\tR\x05steps\"5\n" +
+	"\x05steps\x18\x02 \x03(\tR\x05steps\x12\x18\n" +
+	"\aeffects\x18\x03 \x03(\tR\aeffects\x12\x16\n" +
+	"\x06resume\x18\x04 \x01(\fR\x06resume\"M\n" +
 	"\aWelcome\x12\x16\n" +
 	"\x06client\x18\x01 \x01(\tR\x06client\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"\xa5\x01\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
+	"\x06resume\x18\x03 \x01(\fR\x06resume\"\x1e\n" +
+	"\x04Kept\x12\x16\n" +
+	"\x06resume\x18\x01 \x01(\fR\x06resume\"\xa5\x01\n" +
 	"\tHeartbeat\x12\x1d\n" +
 	"\n" +
 	"agent_time\x18\x01 \x01(\x03R\tagentTime\x12\x1d\n" +
@@ -1927,7 +2038,7 @@ const file_wire_proto_rawDesc = "" +
 	"\arefused\x18\x04 \x01(\v2\x17.caisey.wire.v1.RefusedH\x00R\arefused\x123\n" +
 	"\aunknown\x18\x05 \x01(\v2\x17.caisey.wire.v1.UnknownH\x00R\aunknown\x12'\n" +
 	"\x03gap\x18\x06 \x01(\v2\x13.caisey.wire.v1.GapH\x00R\x03gapB\t\n" +
-	"\amessage\"\xac\x01\n" +
+	"\amessage\"\xdc\x01\n" +
 	"\x05Start\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\tR\x04step\x12\x18\n" +
 	"\acommand\x18\x02 \x01(\tR\acommand\x12\x18\n" +
@@ -1936,7 +2047,9 @@ const file_wire_proto_rawDesc = "" +
 	"\n" +
 	"technician\x18\x05 \x01(\tR\n" +
 	"technician\x12!\n" +
-	"\foutput_limit\x18\x06 \x01(\x03R\voutputLimit\"G\n" +
+	"\foutput_limit\x18\x06 \x01(\x03R\voutputLimit\x12\x16\n" +
+	"\x06effect\x18\a \x01(\tR\x06effect\x12\x16\n" +
+	"\x06digest\x18\b \x01(\fR\x06digest\"G\n" +
 	"\x06Resume\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\tR\x04step\x12)\n" +
 	"\x05acked\x18\x02 \x03(\v2\x13.caisey.wire.v1.AckR\x05acked\"M\n" +
@@ -2002,7 +2115,7 @@ func file_wire_proto_rawDescGZIP() []byte {
 }
 
 var file_wire_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_wire_proto_goTypes = []any{
 	(Stream)(0),       // 0: caisey.wire.v1.Stream
 	(Refused_Code)(0), // 1: caisey.wire.v1.Refused.Code
@@ -2014,59 +2127,61 @@ var file_wire_proto_goTypes = []any{
 	(*Enrolled)(nil),  // 7: caisey.wire.v1.Enrolled
 	(*Hello)(nil),     // 8: caisey.wire.v1.Hello
 	(*Welcome)(nil),   // 9: caisey.wire.v1.Welcome
-	(*Heartbeat)(nil), // 10: caisey.wire.v1.Heartbeat
-	(*Drain)(nil),     // 11: caisey.wire.v1.Drain
-	(*Refused)(nil),   // 12: caisey.wire.v1.Refused
-	(*ToStep)(nil),    // 13: caisey.wire.v1.ToStep
-	(*FromStep)(nil),  // 14: caisey.wire.v1.FromStep
-	(*Start)(nil),     // 15: caisey.wire.v1.Start
-	(*Resume)(nil),    // 16: caisey.wire.v1.Resume
-	(*Ack)(nil),       // 17: caisey.wire.v1.Ack
-	(*Cancel)(nil),    // 18: caisey.wire.v1.Cancel
-	(*Done)(nil),      // 19: caisey.wire.v1.Done
-	(*Started)(nil),   // 20: caisey.wire.v1.Started
-	(*Output)(nil),    // 21: caisey.wire.v1.Output
-	(*Gap)(nil),       // 22: caisey.wire.v1.Gap
-	(*Exit)(nil),      // 23: caisey.wire.v1.Exit
-	(*Total)(nil),     // 24: caisey.wire.v1.Total
-	(*Unknown)(nil),   // 25: caisey.wire.v1.Unknown
+	(*Kept)(nil),      // 10: caisey.wire.v1.Kept
+	(*Heartbeat)(nil), // 11: caisey.wire.v1.Heartbeat
+	(*Drain)(nil),     // 12: caisey.wire.v1.Drain
+	(*Refused)(nil),   // 13: caisey.wire.v1.Refused
+	(*ToStep)(nil),    // 14: caisey.wire.v1.ToStep
+	(*FromStep)(nil),  // 15: caisey.wire.v1.FromStep
+	(*Start)(nil),     // 16: caisey.wire.v1.Start
+	(*Resume)(nil),    // 17: caisey.wire.v1.Resume
+	(*Ack)(nil),       // 18: caisey.wire.v1.Ack
+	(*Cancel)(nil),    // 19: caisey.wire.v1.Cancel
+	(*Done)(nil),      // 20: caisey.wire.v1.Done
+	(*Started)(nil),   // 21: caisey.wire.v1.Started
+	(*Output)(nil),    // 22: caisey.wire.v1.Output
+	(*Gap)(nil),       // 23: caisey.wire.v1.Gap
+	(*Exit)(nil),      // 24: caisey.wire.v1.Exit
+	(*Total)(nil),     // 25: caisey.wire.v1.Total
+	(*Unknown)(nil),   // 26: caisey.wire.v1.Unknown
 }
 var file_wire_proto_depIdxs = []int32{
 	6,  // 0: caisey.wire.v1.FromAgent.enroll:type_name -> caisey.wire.v1.Enroll
 	8,  // 1: caisey.wire.v1.FromAgent.hello:type_name -> caisey.wire.v1.Hello
-	10, // 2: caisey.wire.v1.FromAgent.heartbeat:type_name -> caisey.wire.v1.Heartbeat
-	11, // 3: caisey.wire.v1.FromAgent.drain:type_name -> caisey.wire.v1.Drain
-	7,  // 4: caisey.wire.v1.ToAgent.enrolled:type_name -> caisey.wire.v1.Enrolled
-	9,  // 5: caisey.wire.v1.ToAgent.welcome:type_name -> caisey.wire.v1.Welcome
-	10, // 6: caisey.wire.v1.ToAgent.heartbeat:type_name -> caisey.wire.v1.Heartbeat
-	12, // 7: caisey.wire.v1.ToAgent.refused:type_name -> caisey.wire.v1.Refused
-	11, // 8: caisey.wire.v1.ToAgent.drain:type_name -> caisey.wire.v1.Drain
-	5,  // 9: caisey.wire.v1.Enroll.machine:type_name -> caisey.wire.v1.Machine
-	5,  // 10: caisey.wire.v1.Hello.machine:type_name -> caisey.wire.v1.Machine
-	1,  // 11: caisey.wire.v1.Refused.code:type_name -> caisey.wire.v1.Refused.Code
-	15, // 12: caisey.wire.v1.ToStep.start:type_name -> caisey.wire.v1.Start
-	16, // 13: caisey.wire.v1.ToStep.resume:type_name -> caisey.wire.v1.Resume
-	17, // 14: caisey.wire.v1.ToStep.ack:type_name -> caisey.wire.v1.Ack
-	18, // 15: caisey.wire.v1.ToStep.cancel:type_name -> caisey.wire.v1.Cancel
-	19, // 16: caisey.wire.v1.ToStep.done:type_name -> caisey.wire.v1.Done
-	20, // 17: caisey.wire.v1.FromStep.started:type_name -> caisey.wire.v1.Started
-	21, // 18: caisey.wire.v1.FromStep.output:type_name -> caisey.wire.v1.Output
-	23, // 19: caisey.wire.v1.FromStep.exit:type_name -> caisey.wire.v1.Exit
-	12, // 20: caisey.wire.v1.FromStep.refused:type_name -> caisey.wire.v1.Refused
-	25, // 21: caisey.wire.v1.FromStep.unknown:type_name -> caisey.wire.v1.Unknown
-	22, // 22: caisey.wire.v1.FromStep.gap:type_name -> caisey.wire.v1.Gap
-	17, // 23: caisey.wire.v1.Resume.acked:type_name -> caisey.wire.v1.Ack
-	0,  // 24: caisey.wire.v1.Ack.stream:type_name -> caisey.wire.v1.Stream
-	0,  // 25: caisey.wire.v1.Output.stream:type_name -> caisey.wire.v1.Stream
-	0,  // 26: caisey.wire.v1.Gap.stream:type_name -> caisey.wire.v1.Stream
-	2,  // 27: caisey.wire.v1.Exit.state:type_name -> caisey.wire.v1.Exit.State
-	24, // 28: caisey.wire.v1.Exit.totals:type_name -> caisey.wire.v1.Total
-	0,  // 29: caisey.wire.v1.Total.stream:type_name -> caisey.wire.v1.Stream
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	11, // 2: caisey.wire.v1.FromAgent.heartbeat:type_name -> caisey.wire.v1.Heartbeat
+	12, // 3: caisey.wire.v1.FromAgent.drain:type_name -> caisey.wire.v1.Drain
+	10, // 4: caisey.wire.v1.FromAgent.kept:type_name -> caisey.wire.v1.Kept
+	7,  // 5: caisey.wire.v1.ToAgent.enrolled:type_name -> caisey.wire.v1.Enrolled
+	9,  // 6: caisey.wire.v1.ToAgent.welcome:type_name -> caisey.wire.v1.Welcome
+	11, // 7: caisey.wire.v1.ToAgent.heartbeat:type_name -> caisey.wire.v1.Heartbeat
+	13, // 8: caisey.wire.v1.ToAgent.refused:type_name -> caisey.wire.v1.Refused
+	12, // 9: caisey.wire.v1.ToAgent.drain:type_name -> caisey.wire.v1.Drain
+	5,  // 10: caisey.wire.v1.Enroll.machine:type_name -> caisey.wire.v1.Machine
+	5,  // 11: caisey.wire.v1.Hello.machine:type_name -> caisey.wire.v1.Machine
+	1,  // 12: caisey.wire.v1.Refused.code:type_name -> caisey.wire.v1.Refused.Code
+	16, // 13: caisey.wire.v1.ToStep.start:type_name -> caisey.wire.v1.Start
+	17, // 14: caisey.wire.v1.ToStep.resume:type_name -> caisey.wire.v1.Resume
+	18, // 15: caisey.wire.v1.ToStep.ack:type_name -> caisey.wire.v1.Ack
+	19, // 16: caisey.wire.v1.ToStep.cancel:type_name -> caisey.wire.v1.Cancel
+	20, // 17: caisey.wire.v1.ToStep.done:type_name -> caisey.wire.v1.Done
+	21, // 18: caisey.wire.v1.FromStep.started:type_name -> caisey.wire.v1.Started
+	22, // 19: caisey.wire.v1.FromStep.output:type_name -> caisey.wire.v1.Output
+	24, // 20: caisey.wire.v1.FromStep.exit:type_name -> caisey.wire.v1.Exit
+	13, // 21: caisey.wire.v1.FromStep.refused:type_name -> caisey.wire.v1.Refused
+	26, // 22: caisey.wire.v1.FromStep.unknown:type_name -> caisey.wire.v1.Unknown
+	23, // 23: caisey.wire.v1.FromStep.gap:type_name -> caisey.wire.v1.Gap
+	18, // 24: caisey.wire.v1.Resume.acked:type_name -> caisey.wire.v1.Ack
+	0,  // 25: caisey.wire.v1.Ack.stream:type_name -> caisey.wire.v1.Stream
+	0,  // 26: caisey.wire.v1.Output.stream:type_name -> caisey.wire.v1.Stream
+	0,  // 27: caisey.wire.v1.Gap.stream:type_name -> caisey.wire.v1.Stream
+	2,  // 28: caisey.wire.v1.Exit.state:type_name -> caisey.wire.v1.Exit.State
+	25, // 29: caisey.wire.v1.Exit.totals:type_name -> caisey.wire.v1.Total
+	0,  // 30: caisey.wire.v1.Total.stream:type_name -> caisey.wire.v1.Stream
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_wire_proto_init() }
@@ -2079,6 +2194,7 @@ func file_wire_proto_init() {
 		(*FromAgent_Hello)(nil),
 		(*FromAgent_Heartbeat)(nil),
 		(*FromAgent_Drain)(nil),
+		(*FromAgent_Kept)(nil),
 	}
 	file_wire_proto_msgTypes[1].OneofWrappers = []any{
 		(*ToAgent_Enrolled)(nil),
@@ -2087,14 +2203,14 @@ func file_wire_proto_init() {
 		(*ToAgent_Refused)(nil),
 		(*ToAgent_Drain)(nil),
 	}
-	file_wire_proto_msgTypes[10].OneofWrappers = []any{
+	file_wire_proto_msgTypes[11].OneofWrappers = []any{
 		(*ToStep_Start)(nil),
 		(*ToStep_Resume)(nil),
 		(*ToStep_Ack)(nil),
 		(*ToStep_Cancel)(nil),
 		(*ToStep_Done)(nil),
 	}
-	file_wire_proto_msgTypes[11].OneofWrappers = []any{
+	file_wire_proto_msgTypes[12].OneofWrappers = []any{
 		(*FromStep_Started)(nil),
 		(*FromStep_Output)(nil),
 		(*FromStep_Exit)(nil),
@@ -2108,7 +2224,7 @@ func file_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_proto_rawDesc), len(file_wire_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -11,8 +11,8 @@ import (
 	"github.com/caisey/caisey/sessionlog"
 )
 
-// batch is the most events asked of the record at once.
-const batch = 512
+// countAtOnce is about how many events one look at the session counts.
+const countAtOnce = 4096
 
 // New returns a Backend that serves one record and does nothing. The record may
 // still grow; its owner closes it.
@@ -91,32 +91,61 @@ func (b *backend) Find(context.Context, console.TextQuery) (console.Found, error
 	return console.Found{}, console.Errorf(console.CodeUsage, "connect to a relay to search", "a replay has no search index")
 }
 
+// Technicians returns nobody: a record has no people to administer.
+func (b *backend) Technicians(context.Context) ([]console.Technician, error) { return nil, nil }
+
+// Inbox refuses: nothing waits in a record.
+func (b *backend) Inbox(context.Context) (console.Inbox, error) {
+	return nil, console.Errorf(console.CodeUsage, "connect to a relay", "a replay has no approvals")
+}
+
+// Policy refuses: a record has none.
+func (b *backend) Policy(context.Context) (console.Policy, error) {
+	return console.Policy{}, console.Errorf(console.CodeUsage, "connect to a relay", "a replay has no policy")
+}
+
+// Tokens returns none.
+func (b *backend) Tokens(context.Context) ([]console.Token, error) { return nil, nil }
+
 // Record refuses: whoever has the record has its file.
 func (b *backend) Record(context.Context, sessionlog.SessionID) (io.ReadCloser, error) {
 	return nil, console.Errorf(console.CodeUsage, "take the file itself", "a replay has no copies of a record")
 }
 
-// session folds what is new in the record and returns it as a list shows it.
+// session returns the record's session as a list shows it. At each call it folds
+// some more of the outline of a long record: until all is folded, Steps and
+// Running are of its beginning.
 func (b *backend) session(ctx context.Context) (console.Session, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for b.state.Head < b.record.Head().Seq {
-		evs, err := b.record.Read(ctx, b.state.Head+1, batch)
+	head := b.record.Head().Seq
+	for n := 0; b.state.Head < head && n < countAtOnce; {
+		evs, err := b.record.Outline(ctx, b.state.Head+1, outlinePage)
 		if err != nil {
 			return console.Session{}, fmt.Errorf("read record: %w", err)
-		}
-		if len(evs) == 0 {
-			break
 		}
 		for _, ev := range evs {
 			b.state.Apply(ev)
 		}
+		if len(evs) == 0 {
+			b.state.Head = head
+		}
+		n += len(evs)
 	}
 	st := &b.state
 	s := console.Session{
 		ID: st.Opened.Session, Client: st.Opened.Client, Endpoint: st.Opened.Endpoint, Name: st.Opened.Name,
-		Technician: st.Opened.Technician, Opened: st.Since, Closed: st.Closed, Last: st.Last,
-		Events: st.Head, Steps: len(st.Steps),
+		Technician: st.Opened.Technician, Opened: st.Since,
+		Events: head, Steps: len(st.Steps),
+	}
+	last, err := b.record.Read(ctx, head, 1)
+	if err != nil {
+		return console.Session{}, fmt.Errorf("read record: %w", err)
+	}
+	for _, ev := range last {
+		if s.Last = ev.Time; ev.Kind == sessionlog.SessionClosed {
+			s.Closed = ev.Time
+		}
 	}
 	for _, step := range st.Steps {
 		if step.Ended == nil {

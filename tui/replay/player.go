@@ -1,12 +1,13 @@
-// Package replay is a Backend over sealed records, with a clock.
+// Package replay is a Backend over one record, and plays it by the clock.
 //
-// A [Player] says how much of a sequence of events is to be seen at a moment; a
-// screen folds that many. [New] serves one record as a console.Backend, so that
-// a file can be shown with the interface that shows a relay.
+// A [Player] says how far into a record one is to see at a moment, a [Tape] finds
+// places in it, and an [Index] knows its commands and troubles. None of them reads
+// more of a record than it needs, so that any place of a record of any size is at
+// hand at once. [New] serves one record as a console.Backend, so that a file can
+// be shown with the interface that shows a relay.
 package replay
 
 import (
-	"sort"
 	"time"
 
 	"github.com/caisey/caisey/sessionlog"
@@ -21,26 +22,34 @@ const (
 	MaxSpeed = 64
 )
 
-// A Player is a position in a sequence of events that moves with a clock. It
-// starts nothing and waits for nothing: whoever owns it calls Advance, and Next
-// says when that is worth while. It is not safe for concurrent use.
+// A Player is a position in a record that moves with a clock. It starts nothing,
+// reads nothing and waits for nothing: whoever owns it calls Advance, and hands it
+// the events ahead as they are read; Next says when a look is worth while. It is
+// not safe for concurrent use.
+//
+// The time between two events is theirs in the record, or none where the relay's
+// clock was set back between them.
 type Player struct {
 	now func() time.Time
 
-	start time.Time       // of the first event
-	at    []time.Duration // when each event is seen, never decreasing
-	steps []int           // which events request a step
+	start  time.Time // of the first event
+	last   Spot
+	length time.Duration
+	sealed bool
 
-	shown   int           // events that are seen: at[:shown]
-	pos     time.Duration // since start
-	moved   time.Time     // when pos was right, while playing
+	shown Spot          // the newest event that is seen; Seq 0 before the first
+	pos   time.Duration // since start
+	ahead []Spot        // the events after shown that were read, without a gap
+
+	moved   time.Time // when pos was right, while playing
 	playing bool
+	held    bool // somebody looks for where to go on
+	live    bool
 	skip    bool
 	speed   float64
 }
 
-// NewPlayer returns a Player at the start of an empty sequence, paused. If now
-// is nil, time.Now.
+// NewPlayer returns a Player of an empty record, paused. If now is nil, time.Now.
 func NewPlayer(now func() time.Time) *Player {
 	if now == nil {
 		now = time.Now
@@ -48,29 +57,46 @@ func NewPlayer(now func() time.Time) *Player {
 	return &Player{now: now, speed: 1}
 }
 
-// Append adds the next events to the sequence.
-func (p *Player) Append(evs ...sessionlog.Event) {
-	for _, ev := range evs {
-		if len(p.at) == 0 {
-			p.start = ev.Time
-		}
-		at := ev.Time.Sub(p.start)
-		if n := len(p.at); n > 0 {
-			at = max(at, p.at[n-1]) // a relay's clock may have been set back
-		}
-		if ev.Kind == sessionlog.StepRequested {
-			p.steps = append(p.steps, len(p.at))
-		}
-		p.at = append(p.at, at)
-	}
+// Extend says how far the record goes: when it begins, its newest event, how long
+// it takes, and whether no event will follow.
+func (p *Player) Extend(start time.Time, last Spot, length time.Duration, sealed bool) {
+	p.start, p.last, p.sealed = start, last, sealed
+	p.length = max(p.length, last.At, length)
 }
 
-// Len returns how many events the sequence has.
-func (p *Player) Len() int { return len(p.at) }
+// Append adds events that follow what was read ahead so far.
+func (p *Player) Append(spots ...Spot) { p.ahead = append(p.ahead, spots...) }
 
-// Shown returns how many events are to be seen, as of the last call that moved
-// the Player.
-func (p *Player) Shown() int { return p.shown }
+// Jump moves to an event, pos after the first. It forgets what was read ahead.
+func (p *Player) Jump(to Spot, pos time.Duration) {
+	p.shown, p.pos, p.ahead = to, min(max(pos, 0), p.length), nil
+	p.moved, p.held, p.live = p.now(), false, false
+}
+
+// Hold keeps the position where it is, until Jump or Resume.
+func (p *Player) Hold() {
+	p.Advance()
+	p.held, p.live = true, false
+}
+
+// Resume lets the position move again after Hold.
+func (p *Player) Resume() { p.held, p.moved = false, p.now() }
+
+// Held reports whether the position is held.
+func (p *Player) Held() bool { return p.held }
+
+// Shown returns the newest event that is to be seen, as of the last call that
+// moved the Player.
+func (p *Player) Shown() Spot { return p.shown }
+
+// Last returns the newest event of the record.
+func (p *Player) Last() Spot { return p.last }
+
+// AtEnd reports whether the whole record, as far as it is known, is to be seen.
+func (p *Player) AtEnd() bool { return p.shown.Seq >= p.last.Seq }
+
+// Sealed reports whether no event will follow the last.
+func (p *Player) Sealed() bool { return p.sealed }
 
 // Pos returns the position, since the first event.
 func (p *Player) Pos() time.Duration { return p.pos }
@@ -78,25 +104,14 @@ func (p *Player) Pos() time.Duration { return p.pos }
 // Time returns the position as the time it was then.
 func (p *Player) Time() time.Time { return p.start.Add(p.pos) }
 
-// Duration returns how long the sequence takes at speed 1 with no time skipped.
-func (p *Player) Duration() time.Duration {
-	if len(p.at) == 0 {
-		return 0
-	}
-	return p.at[len(p.at)-1]
-}
-
-// Steps returns where each step is requested, since the first event.
-func (p *Player) Steps() []time.Duration {
-	marks := make([]time.Duration, len(p.steps))
-	for i, n := range p.steps {
-		marks[i] = p.at[n]
-	}
-	return marks
-}
+// Duration returns how long the record takes at speed 1 with no time skipped.
+func (p *Player) Duration() time.Duration { return p.length }
 
 // Playing reports whether the position moves with the clock.
 func (p *Player) Playing() bool { return p.playing }
+
+// Live reports whether events are to be seen as they come.
+func (p *Player) Live() bool { return p.live }
 
 // Speed returns the speed.
 func (p *Player) Speed() float64 { return p.speed }
@@ -104,9 +119,10 @@ func (p *Player) Speed() float64 { return p.speed }
 // SkipsIdle reports whether idle times are cut to IdleCap.
 func (p *Player) SkipsIdle() bool { return p.skip }
 
-// Play lets the position move with the clock. At the end it does nothing.
+// Play lets the position move with the clock. At the end of a sealed record it
+// does nothing.
 func (p *Player) Play() {
-	if !p.playing && p.shown < len(p.at) {
+	if !p.playing && (!p.AtEnd() || !p.sealed) {
 		p.playing, p.moved = true, p.now()
 	}
 }
@@ -114,7 +130,7 @@ func (p *Player) Play() {
 // Pause holds the position.
 func (p *Player) Pause() {
 	p.Advance()
-	p.playing = false
+	p.playing, p.live = false, false
 }
 
 // Faster doubles the speed, Slower halves it, within MinSpeed and MaxSpeed.
@@ -135,87 +151,90 @@ func (p *Player) SkipIdle(on bool) {
 	p.skip = on
 }
 
-// Advance moves the position to where the clock says it is and returns how many
-// events are to be seen. At the last event the Player pauses.
-func (p *Player) Advance() int {
-	if !p.playing {
-		return p.shown
+// Advance moves the position to where the clock says it is and returns the newest
+// event that is to be seen. At the end of a sealed record the Player pauses; at
+// that of one that grows it goes live. Where what comes next was not read yet, it
+// stands until it is.
+func (p *Player) Advance() sessionlog.Seq {
+	if !p.playing || p.held {
+		return p.shown.Seq
 	}
 	now := p.now()
 	left := time.Duration(float64(now.Sub(p.moved)) * p.speed)
 	p.moved = now
-	for p.shown < len(p.at) {
+	for len(p.ahead) > 0 {
 		wait := p.gap()
-		if wait > left {
+		if wait > left && !p.live {
 			p.pos += left
-			return p.shown
+			return p.shown.Seq
 		}
 		left -= wait
-		p.pos = p.at[p.shown]
-		p.shown++
+		p.step()
 	}
-	p.playing = false
-	return p.shown
+	if p.AtEnd() {
+		p.playing, p.live = !p.sealed, !p.sealed
+	}
+	return p.shown.Seq
 }
 
-// gap returns how long the position has to move, at speed 1, until the next
-// event is seen. There must be one.
+// step sees one more event. There must be one.
+func (p *Player) step() {
+	p.shown, p.pos, p.ahead = p.ahead[0], p.ahead[0].At, p.ahead[1:]
+}
+
+// gap returns how long the position has to move, at speed 1, until the next event
+// is seen. There must be one.
 func (p *Player) gap() time.Duration {
-	next := p.at[p.shown]
-	if p.skip && p.shown > 0 {
-		next = min(next, p.at[p.shown-1]+IdleCap)
+	next := p.ahead[0].At
+	if p.skip && p.shown.Seq > 0 {
+		next = min(next, p.shown.At+IdleCap)
 	}
 	return max(0, next-p.pos)
 }
 
+// Follow shows events as they come, from the end of a record that grows.
+func (p *Player) Follow() {
+	if !p.sealed || !p.AtEnd() {
+		p.playing, p.live, p.moved = true, true, p.now()
+	}
+}
+
 // Next returns how long it takes, by the clock, until the next event is to be
-// seen, and false if the position does not move.
+// seen, and false if the position does not move or that event is not known.
 func (p *Player) Next() (time.Duration, bool) {
-	if !p.playing || p.shown == len(p.at) {
+	if !p.playing || p.held || len(p.ahead) == 0 {
 		return 0, false
 	}
 	return time.Duration(float64(p.gap())/p.speed) - p.now().Sub(p.moved), true
 }
 
-// Seek moves to a time since the first event, within the sequence. All events
-// up to and at that time are seen.
-func (p *Player) Seek(to time.Duration) {
+// Forward moves to a later time if all events until then were read ahead.
+func (p *Player) Forward(to time.Duration) bool {
 	p.Advance()
-	p.pos = min(max(to, 0), p.Duration())
-	p.shown = sort.Search(len(p.at), func(i int) bool { return p.at[i] > p.pos })
-}
-
-// SeekBy moves by a time, forward or back.
-func (p *Player) SeekBy(d time.Duration) {
-	p.Advance()
-	p.Seek(p.pos + d)
-}
-
-// SeekEvent moves so that n events are seen.
-func (p *Player) SeekEvent(n int) {
-	p.Advance()
-	p.shown = min(max(n, 0), len(p.at))
-	p.pos = 0
-	if p.shown > 0 {
-		p.pos = p.at[p.shown-1]
-	}
-}
-
-// SeekStep moves to the next request of a step (by > 0) or the one before. It
-// reports false, and stays, if there is none.
-func (p *Player) SeekStep(by int) bool {
-	p.Advance()
-	at := p.shown - 1 // the newest event seen
-	i := sort.SearchInts(p.steps, at)
-	switch {
-	case by <= 0:
-		i--
-	case i < len(p.steps) && p.steps[i] == at:
-		i++
-	}
-	if i < 0 || i >= len(p.steps) {
+	to = min(to, p.length)
+	if p.held || p.live || to < p.pos {
 		return false
 	}
-	p.SeekEvent(p.steps[i] + 1)
+	n := 0
+	for n < len(p.ahead) && p.ahead[n].At <= to {
+		n++
+	}
+	if n == len(p.ahead) && p.shown.Seq+sessionlog.Seq(n) < p.last.Seq {
+		return false
+	}
+	for range n {
+		p.step()
+	}
+	p.pos = to
+	return true
+}
+
+// Step moves to the next event if it was read ahead.
+func (p *Player) Step() bool {
+	p.Advance()
+	if p.held || len(p.ahead) == 0 {
+		return false
+	}
+	p.step()
 	return true
 }

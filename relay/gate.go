@@ -1,0 +1,107 @@
+package relay
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/caisey/caisey/relay/policy"
+	"github.com/caisey/caisey/sessionlog"
+	"github.com/caisey/caisey/sessionlog/statement"
+)
+
+// A gate holds a step until enough others have approved exactly what will run.
+type gate struct {
+	// Static after newGate.
+	hold  sessionlog.Hold
+	since time.Time
+	done  chan struct{} // closed once it is decided
+
+	// Owned by whoever has the session's turn; after done is closed they are static.
+	granted []string // technicians
+	open    bool     // the step was dispatched
+}
+
+func newGate(hold sessionlog.Hold, since time.Time) *gate {
+	return &gate{hold: hold, since: since, done: make(chan struct{})}
+}
+
+// decide closes the gate's question for good.
+func (g *gate) decide(open bool) {
+	g.open = open
+	close(g.done)
+}
+
+// order is what an approval of the step approves.
+func (s *session) order(id sessionlog.StepID, req sessionlog.Requested) statement.Order {
+	return statement.Order{
+		Step: string(id), Session: string(s.info.Session), Technician: s.info.Technician,
+		Effect: string(req.Effect), Timeout: time.Duration(req.Timeout * float64(time.Second)), Command: req.Command,
+	}
+}
+
+// held returns what is recorded of a step that waits for need approvals.
+func (s *session) held(id sessionlog.StepID, req sessionlog.Requested, targets int, d policy.Decision) sessionlog.Hold {
+	digest := s.order(id, req).Digest()
+	return sessionlog.Hold{
+		Digest: hex.EncodeToString(digest[:]), Need: d.Need, Rules: d.Rules, Targets: targets,
+		Expires: time.Now().Add(s.relay.cfg.ApprovalTTL).UTC().Round(0),
+	}
+}
+
+// because says why a policy refuses.
+func because(d policy.Decision) string {
+	if len(d.Rules) == 0 {
+		return "refused: no rule of the policy permits it"
+	}
+	return "refused by rule " + strings.Join(d.Rules, ", ")
+}
+
+// awaitGate waits until the gate is decided, and reports whether the step may go.
+// What is wanted to end early, and what nobody answers in time, ends here.
+func (st *step) awaitGate(ctx context.Context) (open bool) {
+	if r := st.session.relay; r.hook != nil && !r.hook.tell(st) {
+		r.cfg.Log.Warn("webhook not told: too much waits for it", "step", st.id)
+	}
+	late := time.NewTimer(time.Until(st.gate.hold.Expires))
+	defer late.Stop()
+	for {
+		var err error
+		select {
+		case <-st.gate.done:
+			return st.gate.open
+		case <-st.wanted.Done():
+			err = st.lapse(ctx, sessionlog.Ended{State: sessionlog.Cancelled, Exit: -1, Why: "cancelled before anybody approved it"})
+		case <-late.C:
+			err = st.lapse(ctx, sessionlog.Ended{State: sessionlog.Refused, Exit: -1, Why: "nobody approved it in time"})
+		case <-ctx.Done():
+			return false
+		}
+		if err != nil { // it could not be recorded: the gate stays shut, and it is tried again
+			st.session.relay.cfg.Log.Error("gate not decided", "step", st.id, "err", err)
+			late.Reset(lastRetry)
+			st.wait(ctx, firstRetry)
+		}
+	}
+}
+
+// lapse ends a step that still waits.
+func (st *step) lapse(ctx context.Context, end sessionlog.Ended) error {
+	return st.session.call(ctx, func() error {
+		if isDone(st.gate.done) {
+			return nil
+		}
+		evs := []sessionlog.Event{sessionlog.New(sessionlog.StepEnded, sessionlog.Relay, st.id, end)}
+		if end.State == sessionlog.Refused {
+			evs = append([]sessionlog.Event{sessionlog.New(sessionlog.ApprovalExpired, sessionlog.Relay, st.id, nil)}, evs...)
+		}
+		if _, err := sessionlog.Append(st.session.relay.ctx, st.session.rec, evs...); err != nil {
+			return fmt.Errorf("end step %s: %w", st.id, err)
+		}
+		st.gate.decide(false)
+		st.session.relay.gates.change()
+		return nil
+	})
+}
