@@ -114,7 +114,8 @@ func (s *session) mayAnswer(b *backend, st *step, a answer) error {
 		}
 		return nil
 	}
-	if slices.Contains(st.gate.granted, b.self.Name) {
+	// A no may follow a yes.
+	if a.kind == sessionlog.ApprovalGranted && slices.Contains(st.gate.granted, b.self.Name) {
 		return console.Errorf(console.CodeUsage, "", "%s has approved step %s already", b.self.Name, a.step)
 	}
 	if d := s.mayApprove(st, b.self.Name); d.Verdict != policy.Allow {

@@ -423,3 +423,20 @@ func (m *gateModel) finish(step sessionlog.StepID, digest string) int {
 	}
 	return dispatched
 }
+
+// Who said yes may think again while the step still waits.
+func TestNoAfterYes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, people, _, _ := gatedWorld(t, Config{})
+		dc := w.enroll("acme", "dc01")
+		w.attach(dc)
+		session := w.open(people["ana"], dc)
+		step, _ := w.run(people["ana"], session, "true")
+		digest := w.waits(people["bo"])[0].Digest
+		w.do(people["bo"], console.Approve{Session: session, Step: step, Digest: digest})
+		w.do(people["bo"], console.Deny{Session: session, Step: step, Digest: digest, Why: "I had not seen the rest"})
+		if end := ended(t, w.await(people["ana"], session, step)); end.State != sessionlog.Refused {
+			t.Errorf("%+v", end)
+		}
+	})
+}
