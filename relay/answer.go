@@ -127,8 +127,8 @@ func (s *session) mayAnswer(b *backend, st *step, a answer) error {
 // mayApprove says whether a technician, as the catalogue has them now, may approve
 // the step.
 func (s *session) mayApprove(st *step, name string) policy.Decision {
-	t, _ := s.relay.fleet.Technician(name)
-	return s.relay.rules().MayApprove(s.request(st.req, st.targets, st.gate.granted), name, t.RoleFor(s.info.Client))
+	role := s.relay.fleet.RoleFor(name, s.info.Client)
+	return s.relay.rules().MayApprove(s.request(st.req, st.targets, st.gate.granted), name, role)
 }
 
 // mayGo reports whether the step may run with these approvals. Only those of people

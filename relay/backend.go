@@ -37,8 +37,7 @@ func (b *backend) Self() console.Self { return b.self }
 
 // may reports whether the person may do for client what role may do.
 func (b *backend) may(role console.Role, client string) bool {
-	t, ok := b.relay.fleet.Technician(b.self.Name)
-	return ok && t.RoleFor(client).Covers(role)
+	return b.relay.fleet.RoleFor(b.self.Name, client).Covers(role)
 }
 
 // need is may as an error. What may not be seen is not there.
@@ -340,7 +339,7 @@ func (r *Relay) openSession(ctx context.Context, ep fleet.Endpoint, self console
 	key := post{self.Name, ep.ID}
 	r.mu.Lock()
 	o := r.current[key]
-	mine := o == nil
+	mine := o == nil || o.over()
 	if mine {
 		o = &opening{done: make(chan struct{})}
 		r.current[key] = o

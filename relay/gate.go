@@ -62,7 +62,9 @@ func because(d policy.Decision) string {
 // awaitGate waits until the gate is decided, and reports whether the step may go.
 // What is wanted to end early, and what nobody answers in time, ends here.
 func (st *step) awaitGate(ctx context.Context) (open bool) {
-	if r := st.session.relay; r.hook != nil && !r.hook.tell(st) {
+	r := st.session.relay
+	r.gates.change() // now it may be shown
+	if r.hook != nil && !r.hook.tell(st) {
 		r.cfg.Log.Warn("webhook not told: too much waits for it", "step", st.id)
 	}
 	late := time.NewTimer(time.Until(st.gate.hold.Expires))
@@ -80,7 +82,7 @@ func (st *step) awaitGate(ctx context.Context) (open bool) {
 			return false
 		}
 		if err != nil { // it could not be recorded: the gate stays shut, and it is tried again
-			st.session.relay.cfg.Log.Error("gate not decided", "step", st.id, "err", err)
+			r.cfg.Log.Error("gate not decided", "step", st.id, "err", err)
 			late.Reset(lastRetry)
 			st.wait(ctx, firstRetry)
 		}

@@ -4,18 +4,14 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/crypto/ssh"
 
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/relay/fleet"
 	"github.com/caisey/caisey/relay/policy"
 	"github.com/caisey/caisey/sessionlog"
-	"github.com/caisey/caisey/sessionlog/logtest"
 )
 
 // silent is an agent that takes every step and says nothing.
@@ -82,53 +78,45 @@ func ask(b *testing.B, who console.Backend, session sessionlog.SessionID) {
 func ungated(b *testing.B, rules string) (ana console.Backend, free, held sessionlog.SessionID) {
 	b.Helper()
 	ctx := context.Background()
-	catalogue, err := fleet.Open(ctx, logtest.NewMemory(), fleet.Config{})
+	r := benchWorld(b)
+	line, print := newKey(b)
+	err := r.fleet.AddTechnician(ctx, sessionlog.Relay, console.AddTechnician{Name: "ana", Role: console.RoleAdmin, Key: line})
 	if err != nil {
 		b.Fatal(err)
 	}
-	r, err := New(ctx, Config{Fleet: catalogue, Records: &memory{logs: map[sessionlog.SessionID]*stored{}}, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(r.Close)
-	pub, _, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	key, err := ssh.NewPublicKey(pub)
-	if err != nil {
-		b.Fatal(err)
-	}
-	err = catalogue.AddTechnician(ctx, sessionlog.Relay, console.AddTechnician{Name: "ana", Role: console.RoleAdmin, Key: string(ssh.MarshalAuthorizedKey(key))})
-	if err != nil {
-		b.Fatal(err)
-	}
-	ana = r.Console(console.Self{Name: "ana", Key: ssh.FingerprintSHA256(key)})
+	ana = r.Console(console.Self{Name: "ana", Key: print})
 	if _, err := ana.Do(ctx, console.ApplyPolicy{Text: rules}); err != nil {
 		b.Fatal(err)
 	}
-	return ana, sessionAt(b, r, catalogue, ana, "app01"), sessionAt(b, r, catalogue, ana, "db01")
+	return ana, sessionAt(b, r, ana, "app01"), sessionAt(b, r, ana, "db01")
 }
 
-func sessionAt(b *testing.B, r *Relay, c *fleet.Catalogue, who console.Backend, name string) sessionlog.SessionID {
+func sessionAt(b *testing.B, r *Relay, who console.Backend, name string) sessionlog.SessionID {
 	b.Helper()
 	ctx := context.Background()
-	hash := sha256.Sum256([]byte(name))
-	if _, err := c.NewToken(ctx, sessionlog.Relay, hash, console.NewToken{Client: "acme"}); err != nil {
-		b.Fatal(err)
-	}
-	pub, _, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	ep, err := c.Redeem(ctx, fleet.Redemption{Hash: hash, Key: pub, Name: name})
-	if err != nil {
-		b.Fatal(err)
-	}
+	ep := benchEndpoint(b, r.fleet, name)
 	r.Attach(Arrival{Endpoint: ep.ID, Link: new(silent)})
 	opened, err := who.Do(ctx, console.Open{Endpoint: ep.ID})
 	if err != nil {
 		b.Fatal(err)
 	}
 	return opened.Session
+}
+
+// benchEndpoint enrols an endpoint of acme.
+func benchEndpoint(b *testing.B, c *fleet.Catalogue, name string) fleet.Endpoint {
+	b.Helper()
+	hash := sha256.Sum256([]byte(name))
+	if _, err := c.NewToken(b.Context(), sessionlog.Relay, hash, console.NewToken{Client: "acme"}); err != nil {
+		b.Fatal(err)
+	}
+	pub, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ep, err := c.Redeem(b.Context(), fleet.Redemption{Hash: hash, Key: pub, Name: name})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return ep
 }

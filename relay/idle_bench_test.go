@@ -111,6 +111,11 @@ func idleRelay(b *testing.B, path string) (*Relay, func(n int) []*session) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	key, _ := newKey(b)
+	err = catalogue.AddTechnician(b.Context(), sessionlog.Relay, console.AddTechnician{Name: "ana", Role: console.RoleAdmin, Key: key})
+	if err != nil {
+		b.Fatal(err)
+	}
 	r, err := New(b.Context(), Config{
 		Fleet: catalogue, Records: onDisk{dir}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Mint: func() (string, [32]byte) { return "token", sha256.Sum256([]byte(rand.Text())) },
@@ -118,11 +123,11 @@ func idleRelay(b *testing.B, path string) (*Relay, func(n int) []*session) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	made := 0
 	return r, func(n int) (all []*session) {
 		for i := range n {
-			s, err := r.openSession(b.Context(), fleet.Endpoint{
-				ID: sessionlog.NewEndpointID(), Client: "acme", Name: fmt.Sprintf("db%05d", i), Key: make([]byte, 32),
-			}, console.Self{Name: "ana", Key: "SHA256:0123456789012345678901234567890123456789012"})
+			made++
+			s, err := r.openSession(b.Context(), benchEndpoint(b, catalogue, fmt.Sprintf("db%05d", made)), console.Self{Name: "ana", Key: "SHA256:0123456789012345678901234567890123456789012"})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -134,7 +134,7 @@ func BenchmarkList(b *testing.B) {
 	w := benchWorld(b)
 	crowd(w, newIDs(many))
 	for name, clients := range map[string][]string{"clients=3": {"client01", "client02", "client03"}, "clients=20": nil} {
-		key, print := benchKey(b)
+		key, print := newKey(b)
 		who := strings.ReplaceAll(name, "=", "-")
 		err := w.fleet.AddTechnician(b.Context(), sessionlog.Relay, console.AddTechnician{Name: who, Role: console.RoleTechnician, Clients: clients, Key: key})
 		if err != nil {
@@ -157,8 +157,8 @@ func BenchmarkList(b *testing.B) {
 	})
 }
 
-// benchKey returns a technician's key and its fingerprint.
-func benchKey(b *testing.B) (line, print string) {
+// newKey returns a technician's key and its fingerprint.
+func newKey(b testing.TB) (line, print string) {
 	b.Helper()
 	pub, _, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/relay/fleet"
 	"github.com/caisey/caisey/sessionlog"
@@ -74,21 +72,12 @@ func (w *world) start(cfg Config) {
 // technician lets somebody in and returns the relay as they see it.
 func (w *world) technician(name string, role console.Role, clients ...string) console.Backend {
 	w.t.Helper()
-	pub, _, err := ed25519.GenerateKey(rand.Reader)
+	key, print := newKey(w.t)
+	err := w.fleet.AddTechnician(w.t.Context(), sessionlog.Relay, console.AddTechnician{Name: name, Role: role, Clients: clients, Key: key})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	key, err := ssh.NewPublicKey(pub)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	err = w.fleet.AddTechnician(w.t.Context(), sessionlog.Relay, console.AddTechnician{
-		Name: name, Role: role, Clients: clients, Key: string(ssh.MarshalAuthorizedKey(key)),
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return w.relay.Console(console.Self{Name: name, Key: ssh.FingerprintSHA256(key)})
+	return w.relay.Console(console.Self{Name: name, Key: print})
 }
 
 // enroll adds an endpoint.

@@ -62,7 +62,6 @@ func (st *step) drive(ctx context.Context) {
 	if _, err := st.asked.Wait(ctx); err != nil {
 		return // it was never recorded, so it never runs
 	}
-	st.session.relay.gates.change() // now it may be shown
 	if st.gate != nil && !st.awaitGate(ctx) {
 		return
 	}

@@ -19,6 +19,9 @@ func (r *Relay) uphold() {
 		}
 	}
 	for _, s := range r.live() {
+		if _, ok := r.fleet.Endpoint(s.info.Endpoint); !ok {
+			r.agents.revoke(s.info.Endpoint) // the directory may never have had it
+		}
 		if r.mayNotGoOn(s) != "" {
 			r.work.Go(func() { r.evict(s) })
 		}
@@ -31,16 +34,21 @@ func (r *Relay) uphold() {
 func (r *Relay) mayNotGoOn(s *session) string {
 	ep, ok := r.fleet.Endpoint(s.info.Endpoint)
 	if !ok {
-		r.agents.revoke(s.info.Endpoint) // known from the record alone
 		return errRevoked.Error()
 	}
 	if ep.Client != s.info.Client {
 		return "the endpoint was moved to another client"
 	}
-	if t, ok := r.fleet.Technician(s.info.Technician); !ok || !t.RoleFor(s.info.Client).Covers(console.RoleTechnician) {
+	if !r.fleet.RoleFor(s.info.Technician, s.info.Client).Covers(console.RoleTechnician) {
 		return "the technician may no longer work here"
 	}
 	return ""
+}
+
+// over reports whether what was opened is a session that has to end: whoever asks gets
+// a new one, and does not wait for that.
+func (o *opening) over() bool {
+	return isDone(o.done) && o.session != nil && o.session.relay.mayNotGoOn(o.session) != ""
 }
 
 // evictAgain is how soon it is tried again to seal a session whose steps do not end.

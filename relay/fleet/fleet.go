@@ -130,6 +130,17 @@ func (c *Catalogue) Technician(name string) (Technician, bool) {
 	return c.technicians[name].copy()
 }
 
+// RoleFor returns what the technician of that name is for client; "" means nothing,
+// and there may be nobody of that name.
+func (c *Catalogue) RoleFor(name, client string) console.Role {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t := c.technicians[name]; t != nil {
+		return t.RoleFor(client)
+	}
+	return ""
+}
+
 // TechnicianByKey returns the technician who has the SSH key of that
 // fingerprint, "SHA256:…".
 func (c *Catalogue) TechnicianByKey(fingerprint string) (Technician, bool) {

@@ -3,9 +3,7 @@ package verb
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -30,23 +28,7 @@ func (v *logVerb) fleet(ctx context.Context, e *env) error {
 	if v.JSON {
 		show = transcript.NewEncoder(dataWriter{e.out}, sessionlog.Opened{}).Encode
 	}
-	for {
-		evs, err := feed.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		for _, ev := range evs {
-			if err := show(ev); err != nil {
-				return err
-			}
-			if !v.Follow && ev.Seq >= last {
-				return nil
-			}
-		}
-	}
+	return drain(ctx, feed, last, v.Follow, show)
 }
 
 // printFleet prints an event as one line: when, who, what, and what its body says.

@@ -39,6 +39,12 @@ func (e *env) read(ctx context.Context, s console.Session, follow bool, each fun
 		return err
 	}
 	defer feed.Close()
+	return drain(ctx, feed, s.Events, follow, each)
+}
+
+// drain hands the events of feed to each, up to last, or with follow until the log is
+// sealed.
+func drain(ctx context.Context, feed console.Feed, last sessionlog.Seq, follow bool, each func(sessionlog.Event) error) error {
 	for {
 		evs, err := feed.Next(ctx)
 		if errors.Is(err, io.EOF) {
@@ -51,7 +57,7 @@ func (e *env) read(ctx context.Context, s console.Session, follow bool, each fun
 			if err := each(ev); err != nil {
 				return err
 			}
-			if !follow && ev.Seq >= s.Events {
+			if !follow && ev.Seq >= last {
 				return nil
 			}
 		}
