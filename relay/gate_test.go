@@ -440,3 +440,33 @@ func TestNoAfterYes(t *testing.T) {
 		}
 	})
 }
+
+// An approval that comes too late counts for nothing, even where it is there before the
+// gate has had its turn to expire.
+func TestLateApproval(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			w, people, session, link := gatedWorld(t, Config{ApprovalTTL: time.Minute})
+			step, _ := w.run(people["ana"], session, "true")
+			digest := w.waits(people["bo"])[0].Digest
+			w.relay.mu.Lock()
+			s := w.relay.sessions[session]
+			w.relay.mu.Unlock()
+			s.turn <- struct{}{} // as whoever waits for a slow disk
+			pause(59 * time.Second)
+			late := make(chan error)
+			go func() {
+				_, err := people["bo"].Do(t.Context(), console.Approve{Session: session, Step: step, Digest: digest})
+				late <- err
+			}()
+			pause(time.Minute)
+			<-s.turn
+			if err := <-late; codeOf(err) != console.CodeUsage {
+				t.Errorf("%v", err)
+			}
+			if end := ended(t, w.await(people["ana"], session, step)); end.State != sessionlog.Refused || len(link.calls) > 0 {
+				t.Errorf("it ended as %+v", end)
+			}
+		})
+	}
+}

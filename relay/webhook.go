@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/caisey/caisey/sessionlog"
@@ -85,12 +87,16 @@ func (h *webhook) send(ctx context.Context, client *http.Client, n notice) error
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return errors.New("the URL is none")
 	}
 	req.Header.Set("Content-Type", "application/json")
 	res, err := client.Do(req)
+	var withURL *url.Error
+	if errors.As(err, &withURL) { // the URL may be a secret, and this is logged
+		err = withURL.Err
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("post: %w", err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode/100 != 2 {

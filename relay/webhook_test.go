@@ -4,10 +4,21 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/caisey/caisey/relay/console"
 )
+
+// A webhook's URL may be a secret: what fails does not repeat it.
+func TestWebhookURLIsNotRepeated(t *testing.T) {
+	for _, url := range []string{"http://127.0.0.1:1/services/SECRET", "http://127.0.0.1/%zzSECRET"} {
+		err := newWebhook(url).send(t.Context(), http.DefaultClient, notice{})
+		if err == nil || strings.Contains(err.Error(), "SECRET") {
+			t.Errorf("%v", err)
+		}
+	}
+}
 
 // A webhook hears of a step that waits, not of what it is, and nobody waits for it.
 func TestWebhook(t *testing.T) {

@@ -22,6 +22,9 @@ type doorkeeper struct{ s *server }
 // who has to be in the catalogue like everybody else; one for a key that is
 // another's is nobody's.
 func (d doorkeeper) technician(c sshd.Credential) (fleet.Technician, bool) {
+	if d.s.catalogue.KeyRemoved(c.Print) {
+		return fleet.Technician{}, false
+	}
 	t, ok := d.s.catalogue.TechnicianByKey(c.Print)
 	if c.Name != "" && (!ok || t.Name == c.Name) {
 		t, ok = d.s.catalogue.Technician(c.Name)

@@ -256,6 +256,25 @@ func TestCertificateHolderIsCut(t *testing.T) {
 	}
 }
 
+// TestRemovedKeyIsCut takes a key from somebody who came in by a certificate over it.
+func TestRemovedKeyIsCut(t *testing.T) {
+	r := newRing(t)
+	ca := r.key("ca", "ed25519")
+	d := deploy(t, "--user-ca", ca+".pub")
+	ana := d.letIn("ana", "technician")
+	d.enroll("acme", "db01")
+	ana.also = r.cert("good", ca, ana.key, "-n", "ana", "-V", "+1h")
+	working, told := ana.begin("run", "acme/db01", "--timeout", "0", "--", "echo begun; sleep 300")
+	eventually(t, "the command runs", func() bool { return strings.Contains(told.String(), "begun") })
+	d.admin.must("tech", "key", "rm", "ana", ana.fingerprint)
+	if _ = working.Wait(); working.ProcessState.ExitCode() != 3 || !strings.Contains(told.String(), "your access was taken away") {
+		t.Errorf("exit %d, ana is told %q", working.ProcessState.ExitCode(), told)
+	}
+	if _, stderr, code := ana.ssh("", "ls"); code != 255 || !strings.Contains(stderr, "Permission denied") {
+		t.Errorf("the certificate lets ana in again: exit %d, %s", code, stderr)
+	}
+}
+
 // A relay does not start with an authority that it would not believe.
 func TestUserCAs(t *testing.T) {
 	r := newRing(t)

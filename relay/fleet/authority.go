@@ -1,13 +1,21 @@
 package fleet
 
 // PersonGone returns a channel that is closed once the technician of that name is
-// let in nowhere: for those whom no key of the catalogue proves, but a certificate
+// let in nowhere, or a key is taken from them: for those whom no key of the catalogue proves, but a certificate
 // of an authority that the relay was told to trust.
 func (c *Catalogue) PersonGone(name string) <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.technicians[name]
 	return c.goneLocked(person(name), t != nil && !t.Disabled)
+}
+
+// KeyRemoved reports whether a key was taken from somebody and given to nobody since:
+// it lets nobody in, not even with a certificate over it.
+func (c *Catalogue) KeyRemoved(print string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.takenKeys[print]
 }
 
 // person is what a technician is called among what can be gone; no fingerprint is

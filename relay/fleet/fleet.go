@@ -39,6 +39,7 @@ type Catalogue struct {
 	endpoints   map[sessionlog.EndpointID]*Endpoint
 	byKey       map[string]*Endpoint // by hex of the agent's key
 	technicians map[string]*Technician
+	takenKeys   map[string]bool          // fingerprints of keys that were taken from somebody
 	byPrint     map[string]*Technician   // by fingerprint of the SSH key
 	gone        map[string]chan struct{} // by fingerprint of a key, or person: closed when it lets nobody in
 	tokens      map[string]*token        // by hex of the hash
@@ -67,6 +68,7 @@ func Open(ctx context.Context, log sessionlog.Log, cfg Config) (*Catalogue, erro
 		endpoints:   map[sessionlog.EndpointID]*Endpoint{},
 		byKey:       map[string]*Endpoint{},
 		technicians: map[string]*Technician{},
+		takenKeys:   map[string]bool{},
 		byPrint:     map[string]*Technician{},
 		gone:        map[string]chan struct{}{},
 		tokens:      map[string]*token{},

@@ -165,10 +165,13 @@ func (c *Catalogue) applyKey(t *Technician, ev sessionlog.Event) error {
 	if ev.Kind == KeyAdded {
 		t.Keys = append(t.Keys, b)
 		c.byPrint[b.Print] = t
+		delete(c.takenKeys, b.Print)
 		return nil
 	}
 	t.drop(b.Print)
 	delete(c.byPrint, b.Print)
+	c.takenKeys[b.Print] = true
 	c.shut(b.Print)
+	c.shut(person(t.Name)) // a certificate may have been over that key
 	return nil
 }

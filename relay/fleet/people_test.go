@@ -112,6 +112,7 @@ func TestPeopleRefuse(t *testing.T) {
 	for what, err := range map[string]error{
 		"a key that is root's":     addKey("ana", root.Keys[0].Line),
 		"an ECDSA key":             addKey("ana", ecdsaLine(t)),
+		"a key with options":       addKey("ana", `from="10.0.0.0/8",restrict `+fresh),
 		"nobody's key":             addKey("nobody", fresh),
 		"somebody else's key":      c.RemoveKey(ctx, by, console.RemoveKey{Name: "ana", Print: root.Keys[0].Print}),
 		"a role that is none":      c.Grant(ctx, by, console.GrantRole{Name: "ana", Role: "god"}),

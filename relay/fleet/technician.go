@@ -134,7 +134,10 @@ func checkClients(clients []string) error {
 // file or on a security key, let anybody in.
 func parseKey(line string) (key, print string, err error) {
 	const hint = "give the line of an .pub file, as made by `ssh-keygen -t ed25519`"
-	pub, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+	pub, _, options, _, err := ssh.ParseAuthorizedKey([]byte(line))
+	if err == nil && len(options) > 0 {
+		return "", "", console.Errorf(console.CodeUsage, "give the key alone", "options such as %.40q would not be kept to", options[0])
+	}
 	if err != nil {
 		return "", "", console.Errorf(console.CodeUsage, hint, "%.40q is not an SSH public key", strings.TrimSpace(line))
 	}
@@ -173,6 +176,7 @@ func (c *Catalogue) applyTechnician(ev sessionlog.Event) error {
 	t := &Technician{Name: b.Name, Grants: map[string]console.Role{}, Keys: []Key{{Name: b.Name, Line: b.Key, Print: b.Print}}}
 	t.grant(b.Role, b.Clients)
 	c.technicians[t.Name], c.byPrint[b.Print] = t, t
+	delete(c.takenKeys, b.Print)
 	return nil
 }
 

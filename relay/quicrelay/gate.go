@@ -57,7 +57,8 @@ func (g *gate) suspect(net.Addr) bool {
 		g.allowance = min(handshakesPerSecond, g.allowance+now.Sub(g.at).Seconds()*handshakesPerSecond)
 	}
 	g.at = now
-	if g.allowance < 1 {
+	// Few at a time, held for long, use up no allowance but the places.
+	if g.allowance < 1 || g.unverified >= maxUnverified/2 {
 		return true
 	}
 	g.allowance--

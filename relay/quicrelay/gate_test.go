@@ -43,6 +43,29 @@ func TestGateAsksForRetryWhenThereAreMany(t *testing.T) {
 	}
 }
 
+// Few handshakes at a time that are held for long use up no allowance: they must not
+// use up the places of those who are asked for nothing.
+func TestGateAsksForRetryWhenPlacesAreHeld(t *testing.T) {
+	g := newGate()
+	now := time.Unix(1e9, 0)
+	g.clock = func() time.Time { return now }
+	for i := range maxUnverified / 2 {
+		now = now.Add(time.Second)
+		if g.suspect(&net.UDPAddr{}) {
+			t.Fatalf("handshake %d needs a Retry", i)
+		}
+		p, err := g.take(netip.Addr{}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.free()
+	}
+	now = now.Add(time.Second)
+	if !g.suspect(&net.UDPAddr{}) {
+		t.Error("half of the places are held, and nobody is asked for a Retry")
+	}
+}
+
 func TestGateHasFewPlaces(t *testing.T) {
 	g := newGate()
 	var held []*place

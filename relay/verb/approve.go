@@ -21,6 +21,23 @@ func (e *env) waiting(ctx context.Context) ([]console.Approval, error) {
 	return in.Next(ctx)
 }
 
+// exactly returns the step that waits and that somebody means to have run: by its
+// whole ID, or by the digest that was shown. What a shorter one means can change
+// between looking and answering.
+func (e *env) exactly(ctx context.Context, verb, id, digest string) (console.Approval, error) {
+	a, err := e.held(ctx, id)
+	if err != nil {
+		return a, err
+	}
+	if digest == "" && !strings.EqualFold(string(a.Step), id) {
+		return a, console.Errorf(console.CodeUsage, "write the whole id, or --digest as `approve show` prints it", "%s: %s is not the whole id of a step", verb, id)
+	}
+	if digest != "" {
+		a.Digest = digest
+	}
+	return a, nil
+}
+
 // held returns the one step that waits and whose ID is id or begins with it.
 func (e *env) held(ctx context.Context, id string) (console.Approval, error) {
 	all, err := e.waiting(ctx)
@@ -126,17 +143,14 @@ func order(a console.Approval) string {
 }
 
 type approveGrantVerb struct {
-	ID     string `arg:"" help:"The step, or how its id begins."`
+	ID     string `arg:"" help:"The step: its whole id, or with --digest how that begins."`
 	Digest string `placeholder:"DIGEST" help:"Only if what waits still has this digest, as approve show printed it."`
 }
 
 func (v *approveGrantVerb) run(ctx context.Context, e *env) error {
-	a, err := e.held(ctx, v.ID)
+	a, err := e.exactly(ctx, "approve grant", v.ID, v.Digest)
 	if err != nil {
 		return err
-	}
-	if v.Digest != "" {
-		a.Digest = v.Digest
 	}
 	if _, err := e.call.Backend.Do(ctx, console.Approve{Session: a.Session, Step: a.Step, Digest: a.Digest}); err != nil {
 		return err
@@ -163,12 +177,13 @@ func (v *approveDenyVerb) run(ctx context.Context, e *env) error {
 }
 
 type approveOverrideVerb struct {
-	ID  string `arg:"" help:"The step, or how its id begins."`
-	Why string `required:"" placeholder:"TEXT" help:"Why it cannot wait. It stands in the record and in the fleet's log."`
+	ID     string `arg:"" help:"The step: its whole id, or with --digest how that begins."`
+	Digest string `placeholder:"DIGEST" help:"Only if what waits still has this digest, as approve show printed it."`
+	Why    string `required:"" placeholder:"TEXT" help:"Why it cannot wait. It stands in the record and in the fleet's log."`
 }
 
 func (v *approveOverrideVerb) run(ctx context.Context, e *env) error {
-	a, err := e.held(ctx, v.ID)
+	a, err := e.exactly(ctx, "approve override", v.ID, v.Digest)
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,17 @@ func TestApproveVerbs(t *testing.T) {
 			t.Errorf("%s: %+v asks for %+v, want %+v", line, got, w.intents, want)
 		}
 	}
+	one := append([]console.Approval{{Session: "S3", Step: "02BBB", Digest: "d3"}}, held...)
+	for line, asks := range map[string]bool{
+		"approve grant 02B": false, "approve override 02B --why x": false,
+		"approve grant 02B --digest d3": true, "approve override 02B --digest d3 --why x": true,
+	} {
+		w := newWorld(t)
+		w.held = one
+		if got := w.say(t, line); (len(w.intents) == 1) != asks || !asks && !strings.Contains(got.err, "not the whole id") {
+			t.Errorf("%s: %+v asks for %v", line, got, w.intents)
+		}
+	}
 	for line, want := range map[string]string{
 		"approve grant 01A":          "more than one step",
 		"approve grant 02":           "no step",

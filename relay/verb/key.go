@@ -67,10 +67,13 @@ func checkKey(verb, text string) (string, error) {
 		return "", console.Errorf(console.CodeUsage, "give the file that ends in .pub, and keep this one to yourself",
 			"%s: that is a private key", verb)
 	}
-	key, comment, _, rest, err := ssh.ParseAuthorizedKey([]byte(text))
+	key, comment, options, rest, err := ssh.ParseAuthorizedKey([]byte(text))
 	if err != nil {
 		return "", console.Errorf(console.CodeUsage, "it looks like: ssh-ed25519 AAAA… NAME",
 			"%s: that is no public SSH key", verb)
+	}
+	if len(options) > 0 {
+		return "", console.Errorf(console.CodeUsage, "give the key alone", "%s: options such as %.40s would not be kept to", verb, options[0])
 	}
 	if strings.TrimSpace(string(rest)) != "" {
 		return "", console.Errorf(console.CodeUsage, "add one key at a time", "%s: there is more than one key", verb)
