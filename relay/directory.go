@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -60,7 +61,11 @@ func (d *directory) edit(id sessionlog.EndpointID, change func(*entry)) {
 		e.ID = id
 		d.entries[id] = e
 	}
+	was, wasGone := e.Endpoint, e.gone
 	change(e)
+	if e.version > 0 && e.gone == wasGone && reflect.DeepEqual(was, e.Endpoint) {
+		return // nothing to tell
+	}
 	d.version++
 	e.version = d.version
 	close(d.changed)

@@ -470,3 +470,40 @@ func TestLateApproval(t *testing.T) {
 		})
 	}
 }
+
+// What was approved does not run some day, when an endpoint comes back that went to
+// sleep before it was told.
+func TestApprovedAndAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, people, session, link := gatedWorld(t, Config{})
+		step := sessionlog.NewStepID()
+		w.do(people["ana"], console.Run{Session: session, Step: step, Command: "reboot"}) // without a time limit
+		link.deaf.Store(true)
+		w.do(people["bo"], console.Approve{Session: session, Step: step, Digest: w.waits(people["bo"])[0].Digest})
+		<-link.refused
+		link.lose()
+		pause(time.Hour)
+		back := w.attach(w.db01)
+		if end := ended(t, w.await(people["ana"], session, step)); end.State != sessionlog.Offline {
+			t.Errorf("it ended as %+v", end)
+		}
+		if synctest.Wait(); len(back.calls) > 0 {
+			t.Error("it ran an hour later")
+		}
+	})
+}
+
+// What changes nothing is told to nobody.
+func TestDirectoryTellsChanges(t *testing.T) {
+	d := newDirectory()
+	d.update("E1", func(e *console.Endpoint) { e.Name, e.Effects = "db01", []string{"read"} })
+	_, _, version, _ := d.since(0)
+	d.update("E1", func(e *console.Endpoint) { e.Effects = []string{"read"} })
+	if _, _, now, _ := d.since(0); now != version {
+		t.Error("every console is woken by what is as it was")
+	}
+	d.update("E1", func(e *console.Endpoint) { e.Effects = []string{"read", "probe"} })
+	if eps, _, _, _ := d.since(version); len(eps) != 1 {
+		t.Errorf("told %v", eps)
+	}
+}

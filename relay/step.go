@@ -74,6 +74,10 @@ func (st *step) drive(ctx context.Context) {
 			if err = st.giveUp(ctx, sessionlog.Cancelled, "it was never sent to the endpoint"); err == nil {
 				return
 			}
+		case errors.Is(err, errAway):
+			if err = st.giveUp(ctx, sessionlog.Offline, "the endpoint went away before it was told"); err == nil {
+				return
+			}
 		case errors.Is(err, errLost):
 			if err = st.giveUp(ctx, sessionlog.Lost, "no word from the endpoint in time: the command may or may not have run"); err == nil {
 				return
@@ -116,16 +120,20 @@ func (st *step) wait(ctx context.Context, pause time.Duration) {
 	}
 }
 
-var errLost = errors.New("no word from the endpoint")
+var (
+	errLost = errors.New("no word from the endpoint")
+	errAway = errors.New("the endpoint is away")
+)
 
 // giveUp ends the step on the relay's own word.
 func (st *step) giveUp(ctx context.Context, state sessionlog.Outcome, why string) error {
 	return st.end(ctx, sessionlog.Relay, time.Time{}, sessionlog.Ended{State: state, Exit: -1, Why: why})
 }
 
-// awaitLink waits for the endpoint. A step with a time limit waits no longer than
-// LostAfter past it; one that somebody wants to end, no longer than LostAfter, or
-// not at all if it was never sent.
+// awaitLink waits for the endpoint. A step that was never sent waits no longer than
+// LostAfter: nobody expects it to run when the endpoint comes back some day. One with
+// a time limit waits no longer than LostAfter past it; one that somebody wants to end,
+// no longer than LostAfter, or not at all if it was never sent.
 func (st *step) awaitLink(ctx context.Context) (Link, error) {
 	r := st.session.relay
 	ctx, give := context.WithCancelCause(ctx)
@@ -136,6 +144,10 @@ func (st *step) awaitLink(ctx context.Context) (Link, error) {
 		defer late.Stop()
 	}
 	sent := st.sent
+	if !sent {
+		away := time.AfterFunc(max(0, time.Until(st.since.Add(r.cfg.LostAfter))), func() { give(errAway) })
+		defer away.Stop()
+	}
 	defer context.AfterFunc(st.wanted, func() {
 		if !sent {
 			give(errLost)
