@@ -170,8 +170,7 @@ func TestPlacesUnderFlood(t *testing.T) {
 
 // Bad tokens make an address wait, and good ones do not help it meanwhile.
 func TestEnrolmentAttemptsAreLimited(t *testing.T) {
-	s := newStation(t)
-	s.server.box = penalty.New(penalty.Config{Free: 2, First: time.Hour, Longest: time.Hour})
+	s := newStationWith(t, 0, penalty.Config{Free: 2, First: time.Hour, Longest: time.Hour})
 	enrol := func(secret []byte) wire.Refused_Code {
 		t.Helper()
 		id, err := wire.NewIdentity()

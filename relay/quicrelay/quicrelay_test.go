@@ -18,6 +18,7 @@ import (
 	"github.com/caisey/caisey/relay"
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/relay/fleet"
+	"github.com/caisey/caisey/relay/penalty"
 	"github.com/caisey/caisey/relay/wire"
 	"github.com/caisey/caisey/sessionlog"
 	"github.com/caisey/caisey/sessionlog/logtest"
@@ -41,10 +42,11 @@ type station struct {
 	root     console.Backend
 }
 
-func newStation(t *testing.T) *station { return newStationLimited(t, 0) }
+func newStation(t *testing.T) *station { return newStationWith(t, 0, penalty.Config{}) }
 
-// newStationLimited returns one that keeps at most limit bytes of a step's output.
-func newStationLimited(t *testing.T, limit int64) *station {
+// newStationWith returns one that keeps at most limit bytes of a step's output, and
+// makes addresses wait as p says.
+func newStationWith(t *testing.T, limit int64, p penalty.Config) *station {
 	t.Helper()
 	s := &station{t: t}
 	var err error
@@ -76,7 +78,7 @@ func newStationLimited(t *testing.T, limit int64) *station {
 		},
 	})
 	must(err)
-	s.server, err = Serve(Config{Relay: s.relay, Fleet: s.fleet, Identity: s.identity, Conn: conn, Log: quiet})
+	s.server, err = Serve(Config{Penalty: p, Relay: s.relay, Fleet: s.fleet, Identity: s.identity, Conn: conn, Log: quiet})
 	must(err)
 	t.Cleanup(func() {
 		must(s.server.Close())
