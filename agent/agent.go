@@ -42,7 +42,8 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	resume, err := openResume(d)
+	resume := openResume(d, cfg.log())
+	checks, err := newCatalogue(cfg.Checks)
 	if err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func Run(ctx context.Context, cfg Config) error {
 	tellPolicy(cfg.log(), steps.policy)
 	l := &link{
 		cfg: cfg, steps: steps, log: cfg.log(), relay: e.Addr,
-		note: d.noteStatus, resume: resume,
+		note: d.noteStatus, resume: resume, checks: checks,
 		dialer: &dialer{cfg: cfg, identity: identity, key: e.RelayKey, addr: e.Addr},
 	}
 	defer d.forgetStatus()

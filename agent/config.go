@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/caisey/caisey/agent/check"
 	"github.com/caisey/caisey/agent/policy"
 	"github.com/caisey/caisey/agent/proc"
 	"github.com/caisey/caisey/agent/spool"
@@ -33,6 +34,11 @@ type Config struct {
 	// Policy is the file of the endpoint's own policy (package policy), which must be
 	// there. If empty, it is "policy" in Data, which need not be.
 	Policy string
+	// Checks are what this endpoint can be asked (package check/catalogue).
+	Checks []check.Check
+	// Secrets is the directory of the secrets that checks may use. If empty, it is
+	// "secrets" in Data.
+	Secrets string
 	// Spool says how much output a step may keep.
 	Spool spool.Config
 
@@ -68,6 +74,13 @@ func (c Config) PolicyFile() *policy.File {
 		return &policy.File{Path: c.Policy, Required: true}
 	}
 	return &policy.File{Path: filepath.Join(c.Data, "policy")}
+}
+
+func (c Config) secrets() check.Secrets {
+	if c.Secrets != "" {
+		return check.Secrets{Dir: c.Secrets}
+	}
+	return check.Secrets{Dir: filepath.Join(c.Data, "secrets")}
 }
 
 func (c Config) socket() (net.PacketConn, error) {

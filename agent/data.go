@@ -92,6 +92,9 @@ func (d *dataDir) writeEnrolment(e Enrolment) error {
 	if err != nil {
 		return fmt.Errorf("encode enrolment: %w", err)
 	}
+	if err := d.write(resumeFile, formatResume(nil)); err != nil { // so that it is missed when it is lost
+		return fmt.Errorf("write enrolment: %w", err)
+	}
 	if err := d.write("agent.json", append(b, '\n')); err != nil {
 		return fmt.Errorf("write enrolment: %w", err)
 	}

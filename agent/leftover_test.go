@@ -63,7 +63,7 @@ func TestResumeBehindTheRecord(t *testing.T) {
 	})
 	runAgent(t, Config{Data: data})
 	c := r.agent()
-	for _, bad := range []*wire.Ack{{Stream: 1, Offset: -1}, {Stream: 0, Offset: 1}, {Stream: 3, Offset: 1}} {
+	for _, bad := range []*wire.Ack{{Stream: 1, Offset: -1}, {Stream: 0, Offset: 1}, {Stream: 4, Offset: 1}} {
 		m := &wire.Resume{Step: "S1", Acked: []*wire.Ack{bad}}
 		refused := c.open(&wire.ToStep{Message: &wire.ToStep_Resume{Resume: m}}).refused()
 		if refused.GetCode() != wire.Refused_CODE_INVALID {
@@ -71,7 +71,7 @@ func TestResumeBehindTheRecord(t *testing.T) {
 		}
 	}
 	at := &stubStep{t: t}
-	at.next = [3]int64{0, 100, 7}
+	at.next = [4]int64{0, 100, 7}
 	s := c.resume("S1", at)
 	exit := s.end()
 	if exit.GetState() != wire.Exit_STATE_LOST || s.out[1].Len() != 0 {
@@ -112,7 +112,7 @@ func TestResumeWithoutAcks(t *testing.T) {
 	rest := strings.Repeat("b", 1000) + strings.Repeat("c", 1000)
 	for _, acked := range [][]*wire.Ack{nil, {{Stream: 1, Offset: 1500}}} {
 		s := c.open(&wire.ToStep{Message: &wire.ToStep_Resume{Resume: &wire.Resume{Step: "S1", Acked: acked}}})
-		s.next = [3]int64{0, 1000, 1000}
+		s.next = [4]int64{0, 1000, 1000}
 		want := rest
 		if acked != nil {
 			s.next[1], want = 1500, rest[500:]

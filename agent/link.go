@@ -41,6 +41,7 @@ type link struct {
 	log    *slog.Logger
 	relay  string
 	note   func(Status) error
+	checks catalogue
 	dialer *dialer // owned by redial
 	resume *resume // the same
 
@@ -70,6 +71,8 @@ func (l *link) redial(ctx context.Context) {
 		level, message := slog.LevelWarn, "not connected"
 		if replaced(err) {
 			level, message = slog.LevelError, "not connected: another agent uses the key of this one"
+		} else if denied(err) && l.resume.fault != "" {
+			level, message = slog.LevelError, "not connected: what shows that this is no copy of the endpoint was lost; "+mendResume
 		}
 		l.log.Log(ctx, level, message, "relay", l.relay, "err", err, "retry_in", wait.Round(time.Millisecond))
 		timer := time.NewTimer(wait)
@@ -101,7 +104,7 @@ func (l *link) connect(ctx context.Context) (welcome bool, err error) {
 	}
 	effects := l.steps.policy.Effects()
 	c, answer, err := greet(ctx, conn, &wire.FromAgent{Message: &wire.FromAgent_Hello{Hello: &wire.Hello{
-		Machine: l.cfg.machine(), Steps: l.steps.ids(), Effects: effects, Resume: l.resume.it,
+		Machine: l.cfg.machine(), Steps: l.steps.ids(), Effects: effects, Resume: l.resume.it, Checks: l.checks.sum,
 	}}})
 	if err == nil && answer.GetWelcome() == nil {
 		err = errors.New("the relay answered something else than a welcome")
@@ -113,6 +116,9 @@ func (l *link) connect(ctx context.Context) (welcome bool, err error) {
 	w := answer.GetWelcome()
 	l.log.Info("connected", "relay", l.relay, "name", w.GetName(), "client", w.GetClient())
 	l.keep(c, w.GetResume())
+	if w.GetTellChecks() {
+		_ = l.checks.tell(c) // if it fails, so does serve
+	}
 	l.set(c)
 	defer l.set(nil)
 	l.tell(Status{Connected: true, Since: time.Now()})

@@ -23,7 +23,7 @@ const whyStopped = "agent was stopped"
 // no room.
 const endRetry = 5 * time.Second
 
-// A step is one command, from its start until its end is recorded at the relay.
+// A step is one command or check, from its start until its end is recorded at the relay.
 type step struct {
 	// Static.
 	id    string
@@ -52,6 +52,10 @@ func (s *steps) run(st *step, m *wire.Start) *wire.Refused {
 		s.log.Warn("command refused", "step", st.id, "technician", m.GetTechnician(), "effect", m.GetEffect(), "why", err)
 		return refuse(wire.Refused_CODE_DENIED, "%v", err)
 	}
+	question, refused := s.question(m)
+	if refused != nil {
+		return refused
+	}
 	if st.spool, err = spool.Create(s.path(st.id), s.cfg.Spool); err != nil {
 		s.log.Error("command not started", "step", st.id, "err", err)
 		return refuse(wire.Refused_CODE_BUSY, "%v", err)
@@ -66,10 +70,15 @@ func (s *steps) run(st *step, m *wire.Start) *wire.Refused {
 	}
 	st.command, st.output = m.GetCommand(), newOutput(st.spool, m.GetOutputLimit())
 	st.startedAt = time.Now().UnixNano()
-	st.process, err = s.start(runner.Command{
-		Line: m.GetCommand(), Step: st.id, Session: m.GetSession(), Technician: m.GetTechnician(),
-		Timeout: time.Duration(m.GetTimeout()),
-	}, func(stream int, data []byte) error { return st.output.put(s.ctx, stream, data) })
+	put := func(stream int, data []byte) error { return st.output.put(s.ctx, stream, data) }
+	if question != nil {
+		st.process = question.ask(s.ctx, time.Duration(m.GetTimeout()), put)
+	} else {
+		st.process, err = s.start(runner.Command{
+			Line: m.GetCommand(), Step: st.id, Session: m.GetSession(), Technician: m.GetTechnician(),
+			Timeout: time.Duration(m.GetTimeout()),
+		}, put)
+	}
 	if err != nil { // the id is spent: this is the step's end
 		s.work.Go(func() {
 			s.finish(st, &wire.Exit{State: wire.Exit_STATE_FAILED, Code: -1, Why: err.Error()})
@@ -148,8 +157,11 @@ func (st *step) state(exit *wire.Exit, key ed25519.PrivateKey) []byte {
 	}
 	for _, t := range st.spool.Totals() {
 		out := &s.Stdout
-		if t.Stream == int(wire.Stream_STREAM_STDERR) {
+		switch wire.Stream(t.Stream) {
+		case wire.Stream_STREAM_STDERR:
 			out = &s.Stderr
+		case wire.Stream_STREAM_ROWS:
+			out = &s.Rows
 		}
 		*out = statement.Output{Bytes: t.Bytes, SHA256: [sha256.Size]byte(t.SHA256)}
 	}

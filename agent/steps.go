@@ -46,24 +46,24 @@ func refuse(code wire.Refused_Code, format string, args ...any) *wire.Refused {
 	return &wire.Refused{Code: code, Why: fmt.Sprintf(format, args...)}
 }
 
-// check returns why a Start can not be, whatever else there is.
-func check(m *wire.Start) *wire.Refused {
-	const invalid = wire.Refused_CODE_INVALID
+// invalid returns why a Start can not be, whatever else there is.
+func invalid(m *wire.Start) *wire.Refused {
+	const code = wire.Refused_CODE_INVALID
 	switch {
 	case !validID(m.GetStep()):
-		return refuse(invalid, "%q is not a step id", m.GetStep())
+		return refuse(code, "%q is not a step id", m.GetStep())
 	case m.GetCommand() == "":
-		return refuse(invalid, "the command is empty")
+		return refuse(code, "the command is empty")
 	case len(m.GetCommand()) > wire.MaxCommand:
-		return refuse(invalid, "the command of %d bytes is over the limit of %d", len(m.GetCommand()), wire.MaxCommand)
+		return refuse(code, "the command of %d bytes is over the limit of %d", len(m.GetCommand()), wire.MaxCommand)
 	case strings.Contains(m.GetCommand()+m.GetSession()+m.GetTechnician(), "\x00"):
-		return refuse(invalid, "the command has a zero byte in it")
+		return refuse(code, "the command has a zero byte in it")
 	case len(m.GetSession())+len(m.GetTechnician()) > 4<<10:
-		return refuse(invalid, "the names of session and technician are too long")
+		return refuse(code, "the names of session and technician are too long")
 	case m.GetTimeout() < 0:
-		return refuse(invalid, "the time limit is negative")
+		return refuse(code, "the time limit is negative")
 	case m.GetOutputLimit() < 0:
-		return refuse(invalid, "the output limit is negative")
+		return refuse(code, "the output limit is negative")
 	}
 	if digest := order(m).Digest(); !bytes.Equal(m.GetDigest(), digest[:]) {
 		return refuse(wire.Refused_CODE_DENIED, "this is not the order that was approved: its digest is %x", digest)
@@ -92,7 +92,7 @@ func validID(id string) bool {
 // begin returns the step of m: a new one that this starts, or the one that is
 // there.
 func (s *steps) begin(m *wire.Start) (*step, *wire.Refused) {
-	if r := check(m); r != nil {
+	if r := invalid(m); r != nil {
 		return nil, r
 	}
 	st, fresh, refused := s.admit(m.GetStep())

@@ -183,9 +183,9 @@ type stubStep struct {
 	t      testing.TB
 	stream *quic.Stream
 	frames *wire.Reader
-	out    [3]bytes.Buffer
-	next   [3]int64
-	gaps   [3][]*wire.Gap
+	out    [4]bytes.Buffer
+	next   [4]int64
+	gaps   [4][]*wire.Gap
 	start  *wire.Started
 }
 
@@ -219,10 +219,10 @@ func startOf(m *wire.Start) *wire.ToStep {
 func (c *stubConn) resume(id string, at *stubStep) *stubStep {
 	c.relay.t.Helper()
 	m := &wire.Resume{Step: id}
-	var next [3]int64
+	var next [4]int64
 	if at != nil {
 		next = at.next
-		for _, stream := range []wire.Stream{1, 2} {
+		for _, stream := range []wire.Stream{1, 2, 3} {
 			if next[stream] > 0 {
 				m.Acked = append(m.Acked, &wire.Ack{Stream: stream, Offset: next[stream]})
 			}
@@ -248,7 +248,7 @@ func (s *stubStep) say(m *wire.ToStep) {
 
 func (s *stubStep) ack() {
 	s.t.Helper()
-	for _, stream := range []wire.Stream{1, 2} {
+	for _, stream := range []wire.Stream{1, 2, 3} {
 		if off := s.next[stream]; off > 0 {
 			s.say(&wire.ToStep{Message: &wire.ToStep_Ack{Ack: &wire.Ack{Stream: stream, Offset: off}}})
 		}

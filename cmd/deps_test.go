@@ -39,32 +39,37 @@ type row struct {
 // open is what every package may import unless its row says only.
 var open = []string{"sessionlog", "tui/vt"}
 
+// oneFamily is why the families of checks are apart.
+const oneFamily = "checks of one family share what they read from; those of two share nothing"
+
 // rows is the import map. A package without a row fails, and so does a row
 // without a package: the map changes in the commit that changes the packages.
 var rows = map[string]row{
 	"sessionlog":                    {only: true, why: "the record is the model: it stands under everything and knows nothing of it"},
 	"sessionlog/sqlitefile":         {may: []string{"sessionlog/sqlitefile/journal"}, why: "a record outlives the relay that wrote it, so what keeps it knows only events"},
 	"sessionlog/foreign":            {may: []string{"sessionlog/sqlitefile"}, why: "it lends sqlitefile a process to die in, and knows nothing of what a record is read for"},
-	"sessionlog/transcript":         {why: "a record reads the same for everybody, whoever serves it"},
+	"sessionlog/transcript":         {may: []string{"sessionlog/check"}, why: "a record reads the same for everybody, whoever serves it"},
 	"sessionlog/sqlitefile/journal": {why: "it keeps rows of many records and knows neither files nor SQLite"},
 	"sessionlog/sqlitefile/losefs":  {only: true, why: "it knows disks and no records"},
+	"sessionlog/check":              {why: "the endpoint, the relay and the screens share its shapes, so it knows none of them"},
 	"sessionlog/statement":          {only: true, why: "the agent signs it and a verifier reads it: neither may drag in the other"},
 	"sessionlog/verify":             {may: []string{"sessionlog/statement"}, why: "a proof holds for any record, so what checks it knows no store"},
 	"sessionlog/search":             {why: "an index is derived from events, so it knows no store and no relay"},
 	"sessionlog/logtest":            {why: "the contract of a Log holds for any Log, so its suite knows none of them"},
 
-	"relay/console": {why: "every door talks to this interface, so it knows no door and no relay"},
+	"relay/console": {may: []string{"sessionlog/check"}, why: "every door talks to this interface, so it knows no door and no relay"},
 	"relay/wire":    {only: true, why: "the agent imports it, and what crosses the wire is decided by the wire alone"},
-	"relay":         {may: []string{"relay/console", "relay/fleet", "relay/policy", "sessionlog/search", "sessionlog/statement", "sessionlog/verify"}, why: "live sessions know neither transports nor doors: those come and go"},
+	"relay":         {may: []string{"relay/console", "relay/fleet", "relay/pack", "relay/policy", "sessionlog/check", "sessionlog/search", "sessionlog/statement", "sessionlog/verify"}, why: "live sessions know neither transports nor doors: those come and go"},
 	"relay/fleet":   {may: []string{"relay/console"}, why: "the catalogue is a fold over a log; roles are named by the console"},
 	"relay/policy":  {may: []string{"relay/console"}, why: "it decides on what it is told, so it knows no fleet and no session"},
+	"relay/pack":    {may: []string{"sessionlog/check"}, why: "it reads texts and plans, and asks nobody"},
 	"relay/penalty": {only: true, why: "it knows addresses and who failed there; what they failed at is the doors' affair"},
 	"relay/quicrelay": {
-		may: []string{"relay", "relay/console", "relay/wire", "relay/fleet", "relay/penalty"},
+		may: []string{"relay", "relay/console", "relay/wire", "relay/fleet", "relay/penalty", "sessionlog/check"},
 		why: "it turns frames into the relay's links and nothing more",
 	},
 	"relay/verb": {
-		may: []string{"relay/console", "sessionlog/transcript", "sessionlog/verify"},
+		may: []string{"relay/console", "relay/pack", "sessionlog/check", "sessionlog/transcript", "sessionlog/verify"},
 		why: "one grammar for all doors: it asks a Backend, never a relay",
 	},
 	"relay/sshd": {
@@ -73,19 +78,30 @@ var rows = map[string]row{
 	},
 
 	"agent": {
-		may: []string{"agent/*", "relay/wire", "sessionlog/statement"}, only: true,
+		may: []string{"agent/*", "relay/wire", "sessionlog", "sessionlog/check", "sessionlog/statement"}, only: true,
 		why: "the agent runs on machines of others: as little as possible goes there",
 	},
 	"agent/policy": {only: true, why: "what a machine's owner forbids must not hang on anything of ours"},
 	"agent/proc":   {only: true, why: "starting and ending a process needs nothing of the rest"},
 	"agent/spool":  {only: true, why: "keeping bytes until they are acknowledged needs nothing of the rest"},
 
+	"agent/check":           {may: []string{"sessionlog", "sessionlog/check"}, only: true, why: "a check looks at its machine: who asked, and over what, is nothing to it"},
+	"agent/check/checktest": {may: []string{"agent/check", "sessionlog", "sessionlog/check"}, only: true, why: "it asks a check as the agent does, and no agent"},
+	"agent/check/catalogue": {may: []string{"agent/check/*", "agent/check"}, only: true, why: "it is the one place where the families meet"},
+	"agent/check/journal":   {may: []string{"agent/check"}, only: true, why: "it reads records, and what they mean is the families' affair"},
+	"agent/check/host":      {may: []string{"agent/check", "agent/check/journal", "sessionlog", "sessionlog/check"}, only: true, why: oneFamily},
+	"agent/check/disk":      {may: []string{"agent/check", "agent/check/journal", "sessionlog", "sessionlog/check"}, only: true, why: oneFamily},
+	"agent/check/network":   {may: []string{"agent/check", "sessionlog", "sessionlog/check"}, only: true, why: oneFamily},
+	"agent/check/service":   {may: []string{"agent/check", "sessionlog", "sessionlog/check"}, only: true, why: oneFamily},
+	"agent/check/directory": {may: []string{"agent/check", "sessionlog", "sessionlog/check"}, only: true, why: oneFamily},
+	"agent/check/database":  {may: []string{"agent/check", "sessionlog", "sessionlog/check"}, only: true, why: oneFamily},
+
 	"tui": {
-		may: []string{"relay/console", "sessionlog/transcript", "tui/*"},
+		may: []string{"relay/console", "sessionlog/check", "sessionlog/transcript", "tui/*"},
 		why: "a screen is a fold over events, whoever serves them",
 	},
 	"tui/vt":     {only: true, why: "the sanitiser is open to everyone, so it may depend on nobody"},
-	"tui/replay": {may: []string{"relay/console"}, why: "a replay is one more Backend, over records instead of a relay"},
+	"tui/replay": {may: []string{"relay/console", "sessionlog/check"}, why: "a replay is one more Backend, over records instead of a relay"},
 
 	"cmd/caisey": {
 		may: []string{"sessionlog/*", "relay", "relay/*", "agent", "agent/*", "tui", "tui/*"},

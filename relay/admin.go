@@ -38,6 +38,8 @@ func (b *backend) administer(ctx context.Context, in console.Intent) (console.Re
 		return b.overPerson(in.Name, func() error { return catalogue.Disable(ctx, by, in) })
 	case console.EnableTechnician:
 		return b.overPerson(in.Name, func() error { return catalogue.Enable(ctx, by, in) })
+	case console.SetOnCall:
+		return b.setOnCall(ctx, in)
 	case console.LabelEndpoint:
 		return b.overEndpoint(in.Endpoint, func() error { return catalogue.Label(ctx, by, in) })
 	case console.RenameEndpoint:
@@ -67,6 +69,15 @@ func (b *backend) newToken(ctx context.Context, in console.NewToken) (console.Re
 		return console.Receipt{}, err
 	}
 	return console.Receipt{ID: id, Token: text}, nil
+}
+
+// setOnCall puts a lead of a client on call.
+func (b *backend) setOnCall(ctx context.Context, in console.SetOnCall) (console.Receipt, error) {
+	if !b.may(console.RoleAdmin, in.Client) {
+		return console.Receipt{}, b.noAdmin("there")
+	}
+	_, err := b.relay.fleet.SetOnCall(ctx, b.actor(), in)
+	return console.Receipt{ID: in.Name}, err
 }
 
 // over does something about a person that reaches no further than clients, or
@@ -139,6 +150,15 @@ func (b *backend) knows(t fleet.Technician) bool {
 	return false
 }
 
+// with returns m with one more entry, made if need be.
+func with[V any](m map[string]V, key string, v V) map[string]V {
+	if m == nil {
+		m = map[string]V{}
+	}
+	m[key] = v
+	return m
+}
+
 func (b *backend) noAdmin(where string) *console.Error {
 	return console.Errorf(console.CodeRefused, "ask one who is", "%s is not an admin %s", b.self.Name, where)
 }
@@ -157,6 +177,11 @@ func (b *backend) Technicians(context.Context) ([]console.Technician, error) {
 				person.Grants["*"] = role
 			case b.may(console.RoleAdmin, client): // others' clients are not there
 				person.Grants[client] = role
+			}
+		}
+		for client, until := range b.relay.fleet.OnCall(t.Name) {
+			if b.may(console.RoleAdmin, client) {
+				person.OnCall = with(person.OnCall, client, until)
 			}
 		}
 		for _, key := range t.Keys {

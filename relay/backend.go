@@ -178,6 +178,7 @@ func matches(q console.Query, s console.Session) bool {
 	return strings.HasPrefix(string(s.ID), strings.ToUpper(string(q.ID))) &&
 		(q.Client == "" || q.Client == s.Client) &&
 		(q.By == "" || q.By == s.Technician) &&
+		(q.Incident == "" || q.Incident == s.Incident) &&
 		!s.Last.Before(q.Since)
 }
 
@@ -193,6 +194,8 @@ func (b *backend) do(ctx context.Context, in console.Intent) (console.Receipt, e
 		return b.open(ctx, in)
 	case console.Run:
 		return b.run(ctx, in)
+	case console.Ask:
+		return b.ask(ctx, in)
 	case console.Cancel:
 		return b.inSession(in.Session, console.RoleTechnician, func(s *session) (sessionlog.Seq, error) {
 			return s.cancel(ctx, b.actor(), in.Step)
@@ -203,6 +206,14 @@ func (b *backend) do(ctx context.Context, in console.Intent) (console.Receipt, e
 		return b.inSession(in.Session, console.RoleTechnician, func(s *session) (sessionlog.Seq, error) {
 			return s.close(ctx, b.actor(), "")
 		})
+	case console.SavePack:
+		return b.savePack(ctx, in)
+	case console.OpenIncident:
+		return b.openIncident(ctx, in)
+	case console.JoinIncident:
+		return b.joinIncident(ctx, in)
+	case console.CloseIncident:
+		return b.closeIncident(ctx, in)
 	case console.Approve:
 		return b.answer(ctx, answer{in.Session, in.Step, in.Digest, sessionlog.ApprovalGranted, ""})
 	case console.Deny:
@@ -228,7 +239,7 @@ func (b *backend) open(ctx context.Context, in console.Open) (console.Receipt, e
 	if err != nil {
 		return console.Receipt{}, err
 	}
-	return console.Receipt{Session: s.info.Session, Seq: 1}, nil
+	return console.Receipt{Session: s.info.Session, Seq: 1}, s.follow(ctx)
 }
 
 // maxCommand is the most bytes of a command line: what an agent takes.
@@ -238,33 +249,50 @@ func (b *backend) run(ctx context.Context, in console.Run) (console.Receipt, err
 	if err := checkRun(in); err != nil {
 		return console.Receipt{}, err
 	}
-	sum, live, err := b.find(in.Session)
+	live, err := b.working(in.Session)
 	if err != nil {
 		return console.Receipt{}, err
 	}
-	if err := b.need(console.RoleTechnician, sum.Client, noSession(in.Session)); err != nil {
-		return console.Receipt{}, err
-	}
-	if sum.Technician != b.self.Name {
-		return console.Receipt{}, console.Errorf(console.CodeRefused, "open a session of your own on "+sum.Path(),
-			"session %s is %s's", in.Session, sum.Technician)
-	}
-	if live == nil {
-		return console.Receipt{}, errOver
-	}
-	if err := b.relay.room(); err != nil {
-		return console.Receipt{}, err
-	}
-	seq, err := live.run(ctx, b.actor(), in, sessionlog.Requested{
+	seq, err := live.run(ctx, b.actor(), in.Step, in.Targets, sessionlog.Requested{
 		Command: in.Command, Effect: sessionlog.EffectShell, Timeout: in.Timeout.Seconds(), Key: b.self.Key,
 		Reason: in.Reason, Undo: in.Undo,
 	})
 	return console.Receipt{Session: in.Session, Seq: seq}, err
 }
 
-func checkRun(in console.Run) error {
-	if err := sessionlog.CheckID(string(in.Step)); err != nil {
+// working returns the live session of one's own in which something is to be done.
+func (b *backend) working(id sessionlog.SessionID) (*session, error) {
+	sum, live, err := b.find(id)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.need(console.RoleTechnician, sum.Client, noSession(id)); err != nil {
+		return nil, err
+	}
+	if sum.Technician != b.self.Name {
+		return nil, console.Errorf(console.CodeRefused, "open a session of your own on "+sum.Path(),
+			"session %s is %s's", id, sum.Technician)
+	}
+	if live == nil {
+		return nil, errOver
+	}
+	return live, b.relay.room()
+}
+
+// errStep reports what is wrong with a step, whatever it does.
+func errStep(id sessionlog.StepID, timeout time.Duration) error {
+	if err := sessionlog.CheckID(string(id)); err != nil {
 		return console.Errorf(console.CodeUsage, "", "step: %v", err)
+	}
+	if timeout < 0 {
+		return console.Errorf(console.CodeUsage, "0 means no limit", "the time limit %v is negative", timeout)
+	}
+	return nil
+}
+
+func checkRun(in console.Run) error {
+	if err := errStep(in.Step, in.Timeout); err != nil {
+		return err
 	}
 	switch {
 	case strings.TrimSpace(in.Command) == "":
@@ -273,8 +301,6 @@ func checkRun(in console.Run) error {
 		return console.Errorf(console.CodeUsage, "put it into a file on the endpoint", "the command is longer than %d bytes", maxCommand)
 	case !utf8.ValidString(in.Command) || strings.ContainsRune(in.Command, 0):
 		return console.Errorf(console.CodeUsage, "", "the command is not text")
-	case in.Timeout < 0:
-		return console.Errorf(console.CodeUsage, "0 means no limit", "the time limit %v is negative", in.Timeout)
 	}
 	return nil
 }

@@ -134,6 +134,7 @@ func (b *backend) Find(ctx context.Context, q console.TextQuery) (console.Found,
 	}
 	res, err := index.Find(ctx, search.Query{
 		Text: q.Text, Clients: b.clients(), Client: q.Client, Technician: q.By, Since: q.Since, Until: q.Until, Limit: q.Limit,
+		Only: b.relay.only(q.Incident),
 	}, b.openFound)
 	if err != nil {
 		if errors.Is(err, search.ErrNoWord) {
@@ -159,6 +160,20 @@ func (b *backend) Find(ctx context.Context, q console.TextQuery) (console.Found,
 		found.Hits = append(found.Hits, hit)
 	}
 	return found, nil
+}
+
+// only returns the sessions of an incident; nil if there is none to narrow to.
+func (r *Relay) only(id sessionlog.IncidentID) map[sessionlog.SessionID]bool {
+	if id == "" {
+		return nil
+	}
+	only := map[sessionlog.SessionID]bool{}
+	for _, s := range r.summaries() {
+		if s.Incident == id {
+			only[s.ID] = true
+		}
+	}
+	return only
 }
 
 // maxHits is the most hits of one search.

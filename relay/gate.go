@@ -15,17 +15,18 @@ import (
 // A gate holds a step until enough others have approved exactly what will run.
 type gate struct {
 	// Static after newGate.
-	hold  sessionlog.Hold
-	since time.Time
-	done  chan struct{} // closed once it is decided
+	hold     sessionlog.Hold
+	since    time.Time
+	incident sessionlog.IncidentID // in which the step was asked for
+	done     chan struct{}         // closed once it is decided
 
 	// Owned by whoever has the session's turn; after done is closed they are static.
-	granted []string // technicians
-	open    bool     // the step was dispatched
+	granted []yes
+	open    bool // the step was dispatched
 }
 
-func newGate(hold sessionlog.Hold, since time.Time) *gate {
-	return &gate{hold: hold, since: since, done: make(chan struct{})}
+func newGate(hold sessionlog.Hold, since time.Time, incident sessionlog.IncidentID) *gate {
+	return &gate{hold: hold, since: since, incident: incident, done: make(chan struct{})}
 }
 
 // decide closes the gate's question for good.
@@ -42,14 +43,29 @@ func (s *session) order(id sessionlog.StepID, req sessionlog.Requested) statemen
 	}
 }
 
+// digest names the order in records.
+func (s *session) digest(id sessionlog.StepID, req sessionlog.Requested) string {
+	digest := s.order(id, req).Digest()
+	return hex.EncodeToString(digest[:])
+}
+
 // held returns what is recorded of a step that waits for need approvals.
 func (s *session) held(id sessionlog.StepID, req sessionlog.Requested, targets int, d policy.Decision) sessionlog.Hold {
-	digest := s.order(id, req).Digest()
 	return sessionlog.Hold{
-		Digest: hex.EncodeToString(digest[:]), Need: d.Need, Rules: d.Rules, Targets: targets,
+		Digest: s.digest(id, req), Need: d.Need, Rules: d.Rules, Targets: targets,
 		Expires: time.Now().Add(s.relay.cfg.ApprovalTTL).UTC().Round(0),
 	}
 }
+
+// gateLook is how often at least a step that waits looks at the clock on the wall: a
+// timer stands still while the machine sleeps, and does not follow a clock that is set.
+const gateLook = 15 * time.Second
+
+// look returns in how long to look whether the gate has expired.
+func (g *gate) look() time.Duration { return min(time.Until(g.hold.Expires), gateLook) }
+
+// expired reports whether it is too late for an answer, by the wall clock.
+func (r *Relay) expired(g *gate) bool { return !r.wall().Round(0).Before(g.hold.Expires) }
 
 // because says why a policy refuses.
 func because(d policy.Decision) string {
@@ -67,7 +83,7 @@ func (st *step) awaitGate(ctx context.Context) (open bool) {
 	if r.hook != nil && !r.hook.tell(st) {
 		r.cfg.Log.Warn("webhook not told: too much waits for it", "step", st.id)
 	}
-	late := time.NewTimer(time.Until(st.gate.hold.Expires))
+	late := time.NewTimer(st.gate.look())
 	defer late.Stop()
 	for {
 		var err error
@@ -77,6 +93,10 @@ func (st *step) awaitGate(ctx context.Context) (open bool) {
 		case <-st.wanted.Done():
 			err = st.lapse(ctx, sessionlog.Ended{State: sessionlog.Cancelled, Exit: -1, Why: "cancelled before anybody approved it"})
 		case <-late.C:
+			if !r.expired(st.gate) {
+				late.Reset(st.gate.look())
+				continue
+			}
 			err = st.lapse(ctx, sessionlog.Ended{State: sessionlog.Refused, Exit: -1, Why: "nobody approved it in time"})
 		case <-ctx.Done():
 			return false

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -506,4 +507,30 @@ func TestDirectoryTellsChanges(t *testing.T) {
 	if eps, _, _, _ := d.since(version); len(eps) != 1 {
 		t.Errorf("told %v", eps)
 	}
+}
+
+// The clock on the wall decides when it is too late: after the machine slept, long
+// before a timer that was set earlier would fire.
+func TestGateAfterSleep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, people, session, _ := gatedWorld(t, Config{ApprovalTTL: time.Hour})
+		var slept atomic.Bool
+		w.relay.wall = func() time.Time {
+			if slept.Load() {
+				return time.Now().Add(time.Hour)
+			}
+			return time.Now()
+		}
+		step, _ := w.run(people["ana"], session, "true")
+		a := w.waits(people["bo"])[0]
+		pause(30 * time.Second) // of the bubble: it has looked at the clock, and waits
+		slept.Store(true)
+		if _, err := people["bo"].Do(t.Context(), console.Approve{Session: session, Step: step, Digest: a.Digest}); codeOf(err) != console.CodeUsage {
+			t.Errorf("an answer: %v", err)
+		}
+		begun := time.Now()
+		if end := ended(t, w.await(people["ana"], session, step)); end.State != sessionlog.Refused || time.Since(begun) > gateLook {
+			t.Errorf("%+v after %v", end, time.Since(begun))
+		}
+	})
 }

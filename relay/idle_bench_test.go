@@ -132,7 +132,7 @@ func idleRelay(b *testing.B, path string) (*Relay, func(n int) []*session) {
 				b.Fatal(err)
 			}
 			for range 3 {
-				_, err := s.run(b.Context(), sessionlog.Technician("ana"), console.Run{Step: sessionlog.NewStepID()},
+				_, err := s.run(b.Context(), sessionlog.Technician("ana"), sessionlog.NewStepID(), 1,
 					sessionlog.Requested{Command: "journalctl --unit postgresql --since yesterday"})
 				if err != nil {
 					b.Fatal(err)

@@ -135,9 +135,9 @@ func (s *session) approval(st *step, who string) console.Approval {
 		Session: s.info.Session, Step: st.id, Client: s.info.Client, Endpoint: s.info.Endpoint, Name: s.info.Name,
 		By: s.info.Technician, Command: st.req.Command, Effect: st.req.Effect, Timeout: st.req.Timeout,
 		Reason: st.req.Reason, Undo: st.req.Undo, Digest: st.gate.hold.Digest, Need: st.gate.hold.Need,
-		Granted: slices.Clone(st.gate.granted), Rules: st.gate.hold.Rules, Asked: st.gate.since, Expires: st.gate.hold.Expires,
+		Granted: names(st.gate.granted), Rules: st.gate.hold.Rules, Asked: st.gate.since, Expires: st.gate.hold.Expires,
 		Mine: mine,
-		May:  !mine && !slices.Contains(st.gate.granted, who) && s.mayApprove(st, who).Verdict == policy.Allow,
+		May:  !mine && !slices.Contains(names(st.gate.granted), who) && s.mayApprove(st, who).Verdict == policy.Allow,
 	}
 }
 
@@ -146,10 +146,8 @@ func (s *session) approval(st *step, who string) console.Approval {
 const approvalTTL = 30 * time.Minute
 
 // restore returns the gate of a step that waited when an earlier relay stopped.
-func restore(h *sessionlog.Held) *gate {
-	g := newGate(h.Hold, h.Since)
-	for _, actor := range h.Granted {
-		g.granted = append(g.granted, actor.Name())
-	}
+func restore(h *sessionlog.Held, incident sessionlog.IncidentID) *gate {
+	g := newGate(h.Hold, h.Since, incident)
+	g.granted = given(h)
 	return g
 }

@@ -108,6 +108,8 @@ type Arrival struct {
 	Transport string // "quic"
 	// Effects are what the endpoint's own policy allows, as console.Endpoint has them.
 	Effects []string
+	// Checks is the sum of the catalogue of checks that it can be asked.
+	Checks Sum
 	// Steps are those that the agent still holds something of.
 	Steps []sessionlog.StepID
 }

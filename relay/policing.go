@@ -48,8 +48,9 @@ func (s *session) request(req sessionlog.Requested, targets int, approvers []str
 	if e, ok := s.relay.fleet.Endpoint(s.info.Endpoint); ok { // the directory follows it
 		ep.Client, ep.Name, ep.Labels = e.Client, e.Name, e.Labels
 	}
+	_, onCall := s.relay.fleet.OnCallUntil(s.info.Technician, s.info.Client)
 	return policy.Request{
-		Technician: s.info.Technician, Role: s.relay.fleet.RoleFor(s.info.Technician, s.info.Client), Effect: string(req.Effect), Endpoint: ep,
+		Technician: s.info.Technician, Role: s.relay.fleet.RoleFor(s.info.Technician, s.info.Client), OnCall: onCall, Effect: string(req.Effect), Endpoint: ep,
 		Command: req.Command, Targets: targets, Approvers: approvers, Now: time.Now(),
 	}
 }

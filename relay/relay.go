@@ -71,19 +71,23 @@ type Config struct {
 // concurrently.
 type Relay struct {
 	// Static after New.
-	cfg    Config
-	fleet  *fleet.Catalogue
-	agents *agents
-	dir    *directory
-	shelf  *shelf
-	gates  *gates
-	hook   *webhook // nil if there is none
-	book   rulebook
-	ctx    context.Context // ends at Close
-	stop   context.CancelCauseFunc
-	work   sync.WaitGroup // goroutines that end once ctx has
-	unread bool           // a record could not be read at the start
-	behind atomic.Int64   // records that the index has not read to their end
+	cfg     Config
+	fleet   *fleet.Catalogue
+	agents  *agents
+	checks  *catalogues
+	dir     *directory
+	shelf   *shelf
+	gates   *gates
+	hook    *webhook // nil if there is none
+	book    rulebook
+	grants  *grants
+	repeats *repeater
+	wall    func() time.Time // the clock on the wall; tests set it before they ask for anything
+	ctx     context.Context  // ends at Close
+	stop    context.CancelCauseFunc
+	work    sync.WaitGroup // goroutines that end once ctx has
+	unread  bool           // a record could not be read at the start
+	behind  atomic.Int64   // records that the index has not read to their end
 
 	listing sync.Mutex // held while the directory is told of the catalogue
 
@@ -131,7 +135,8 @@ func New(ctx context.Context, cfg Config) (*Relay, error) {
 		cfg.Log = slog.Default()
 	}
 	r := &Relay{
-		cfg: cfg, fleet: cfg.Fleet, agents: newAgents(), dir: newDirectory(), shelf: newShelf(cfg.Records), gates: newGates(),
+		cfg: cfg, fleet: cfg.Fleet, agents: newAgents(), checks: newCatalogues(), dir: newDirectory(), shelf: newShelf(cfg.Records), gates: newGates(),
+		grants: newGrants(cfg.ApprovalTTL), repeats: newRepeater(), wall: time.Now,
 		sessions: map[sessionlog.SessionID]*session{}, current: map[post]*opening{},
 		sealed: map[sessionlog.SessionID]console.Session{}, looks: map[*reader]struct{}{},
 	}
@@ -141,6 +146,7 @@ func New(ctx context.Context, cfg Config) (*Relay, error) {
 		r.hook = newWebhook(cfg.Webhook)
 		r.work.Go(func() { r.hook.run(r.ctx, func(err error) { cfg.Log.Warn("webhook not told", "err", err) }) })
 	}
+	r.work.Go(r.repeatAll)
 	r.work.Go(r.tidy)
 	list := &listing{path: cfg.Listing}
 	keep, err := newKeeper(r, list)
@@ -204,6 +210,7 @@ func (r *Relay) listEndpoints() {
 // endpoint is sent away.
 func (r *Relay) Attach(a Arrival) (detach func()) {
 	r.listEndpoints() // it may have been enrolled a moment ago
+	r.checks.announce(a.Endpoint, a.Checks)
 	old := r.agents.put(a.Endpoint, a.Link)
 	if old == a.Link {
 		old.Close(errRevoked.Error())
@@ -335,6 +342,7 @@ func (r *Relay) load(ctx context.Context, list *listing) error {
 			r.cfg.Log.Error("record left alone", "client", name.Client, "session", name.ID, "err", err)
 		}
 	}
+	r.unlearn()
 	return nil
 }
 
@@ -361,6 +369,7 @@ func (r *Relay) loadOne(ctx context.Context, name RecordName) error {
 		return err
 	}
 	s := newSession(r, rec, st.Opened, st.Since)
+	s.learn(st)
 	s.takeUp(st)
 	o := &opening{done: make(chan struct{}), session: s}
 	close(o.done)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/caisey/caisey/relay/console"
-	"github.com/caisey/caisey/relay/policy"
 	"github.com/caisey/caisey/sessionlog"
 )
 
@@ -28,14 +27,15 @@ type session struct {
 	ending  sync.Once
 	drivers sync.WaitGroup // one for each running step
 
-	mu      sync.Mutex // guards what follows
-	running map[sessionlog.StepID]*step
-	asked   map[sessionlog.StepID]*sessionlog.Commit // of the requests of these, and of others that are not on disk
-	past    past                                     // all other steps
-	ended   chan struct{}                            // if somebody waits for it: closed when a step ends
-	viewers int
-	touched time.Time // newest change
-	closed  time.Time
+	mu       sync.Mutex // guards what follows
+	running  map[sessionlog.StepID]*step
+	asked    map[sessionlog.StepID]*sessionlog.Commit // of the requests of these, and of others that are not on disk
+	past     past                                     // all other steps
+	ended    chan struct{}                            // if somebody waits for it: closed when a step ends
+	viewers  int
+	touched  time.Time // newest change
+	closed   time.Time
+	incident sessionlog.IncidentID // that the session belongs to; changed with the turn
 }
 
 func newSession(r *Relay, rec *record, info sessionlog.Opened, since time.Time) *session {
@@ -80,11 +80,11 @@ func (s *session) end() {
 }
 
 // run asks for a step. It returns the Seq of the request once that is on disk.
-func (s *session) run(ctx context.Context, actor sessionlog.Actor, in console.Run, req sessionlog.Requested) (sessionlog.Seq, error) {
+func (s *session) run(ctx context.Context, actor sessionlog.Actor, id sessionlog.StepID, targets int, req sessionlog.Requested) (sessionlog.Seq, error) {
 	var seq sessionlog.Seq
 	var asked *sessionlog.Commit
 	err := s.call(ctx, func() (err error) {
-		if seq, asked = s.find(in.Step); seq > 0 || asked != nil {
+		if seq, asked = s.find(id); seq > 0 || asked != nil {
 			return nil
 		}
 		if s.closing {
@@ -93,7 +93,7 @@ func (s *session) run(ctx context.Context, actor sessionlog.Actor, in console.Ru
 		if why := s.relay.mayNotGoOn(s); why != "" {
 			return console.Errorf(console.CodeRefused, "open a new one", "the session is over: %s", why)
 		}
-		asked, err = s.begin(ctx, actor, in.Step, req, in.Targets)
+		asked, err = s.begin(ctx, actor, id, req, targets)
 		return err
 	})
 	if err != nil || seq > 0 {
@@ -120,20 +120,14 @@ func (s *session) find(id sessionlog.StepID) (sessionlog.Seq, *sessionlog.Commit
 // begin records the request and what becomes of it. Where the endpoint is connected
 // and the policy does not refuse, it starts a driver. It is called with the turn.
 func (s *session) begin(ctx context.Context, actor sessionlog.Actor, id sessionlog.StepID, req sessionlog.Requested, targets int) (*sessionlog.Commit, error) {
-	next, goes := s.dispatch(id)
-	d := s.relay.rules().Decide(s.request(req, targets, nil))
-	var g *gate
-	switch {
-	case d.Verdict == policy.Refuse:
-		goes = false
-		next = sessionlog.New(sessionlog.StepEnded, sessionlog.Relay, id, sessionlog.Ended{State: sessionlog.Refused, Exit: -1, Why: because(d)})
-	case d.Verdict == policy.Hold && goes:
-		g = newGate(s.held(id, req, targets, d), time.Now().UTC())
-		next = sessionlog.New(sessionlog.ApprovalRequested, sessionlog.Relay, id, g.hold)
-	}
-	asked, err := s.rec.Submit(ctx, sessionlog.New(sessionlog.StepRequested, actor, id, req), next)
+	f := s.decide(id, req, targets)
+	goes, g := f.goes, f.gate
+	asked, err := s.rec.Submit(ctx, append([]sessionlog.Event{sessionlog.New(sessionlog.StepRequested, actor, id, req)}, f.events...)...)
 	if err != nil {
 		return nil, err
+	}
+	if len(f.events) > 1 {
+		asked = s.requestOf(asked, len(f.events), f.repeat)
 	}
 	s.touch(func() { s.asked[id] = asked })
 	if !goes {
@@ -177,7 +171,7 @@ func (s *session) settle(id sessionlog.StepID, asked *sessionlog.Commit) {
 // takeUp goes on with the steps that an earlier relay left unfinished. It is
 // called before anyone else has the session.
 func (s *session) takeUp(state *sessionlog.State) {
-	s.touched = state.Last
+	s.touched, s.incident = state.Last, state.Incident.Incident
 	for _, old := range state.Steps {
 		if old.Ended != nil {
 			s.past.add(old.ID, old.Seq)
@@ -191,7 +185,7 @@ func (s *session) takeUp(state *sessionlog.State) {
 		asked.Resolve(sessionlog.Head{Seq: old.Seq + 1}, nil)
 		st := newStep(s, old.ID, old.Actor, old.Request, asked)
 		if old.Held != nil && !old.Dispatched {
-			st.gate, st.targets = restore(old.Held), old.Held.Targets
+			st.gate, st.targets = restore(old.Held, state.IncidentOf(old)), old.Held.Targets
 		} else {
 			st.sent = true // as far as anyone knows
 		}
@@ -370,7 +364,7 @@ func (s *session) summary() console.Session {
 	return console.Session{
 		ID: s.info.Session, Client: s.info.Client, Endpoint: s.info.Endpoint, Name: s.info.Name,
 		Technician: s.info.Technician, Opened: s.since, Closed: s.closed, Last: s.touched,
-		Events: s.rec.Head().Seq, Steps: len(s.asked) + s.past.len(), Running: len(s.running),
+		Events: s.rec.Head().Seq, Steps: len(s.asked) + s.past.len(), Running: len(s.running), Incident: s.incident,
 	}
 }
 
@@ -385,6 +379,6 @@ func summary(st *sessionlog.State) console.Session {
 	return console.Session{
 		ID: st.Opened.Session, Client: st.Opened.Client, Endpoint: st.Opened.Endpoint, Name: st.Opened.Name,
 		Technician: st.Opened.Technician, Opened: st.Since, Closed: st.Closed, Last: st.Last,
-		Events: st.Head, Steps: len(st.Steps), Running: running,
+		Events: st.Head, Steps: len(st.Steps), Running: running, Incident: st.Incident.Incident,
 	}
 }

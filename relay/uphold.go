@@ -24,6 +24,12 @@ func (r *Relay) uphold() {
 		}
 		if r.mayNotGoOn(s) != "" {
 			r.work.Go(func() { r.evict(s) })
+		} else if s.strays() { // a relay died, or a disk failed, before it was recorded
+			r.work.Go(func() {
+				if err := s.follow(r.ctx); err != nil && r.ctx.Err() == nil {
+					r.cfg.Log.Error("session not in its incident yet", "session", s.info.Session, "err", err)
+				}
+			})
 		}
 	}
 	r.cutLooks()

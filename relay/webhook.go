@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/caisey/caisey/sessionlog"
@@ -18,12 +19,16 @@ import (
 const (
 	webhookTime  = 5 * time.Second
 	webhookQueue = 64
+	webhookShare = 8 // of one session: with a slow webhook it does not take the others' place
 )
 
 // A webhook tells an outside program that a step waits for an answer.
 type webhook struct {
 	url   string // static
 	queue chan notice
+
+	mu     sync.Mutex // guards what follows
+	queued map[sessionlog.SessionID]int
 }
 
 // A notice is what a webhook is told: who waits and where, but not for what. The
@@ -42,7 +47,7 @@ type notice struct {
 }
 
 func newWebhook(url string) *webhook {
-	return &webhook{url: url, queue: make(chan notice, webhookQueue)}
+	return &webhook{url: url, queue: make(chan notice, webhookQueue), queued: map[sessionlog.SessionID]int{}}
 }
 
 // tell queues a notice about a step that waits.
@@ -53,11 +58,26 @@ func (h *webhook) tell(st *step) bool {
 		By: s.info.Technician, Need: st.gate.hold.Need, Rules: st.gate.hold.Rules, Expires: st.gate.hold.Expires,
 		Approver: "approve show " + string(st.id),
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.queued[n.Session] >= webhookShare {
+		return false
+	}
 	select {
 	case h.queue <- n:
+		h.queued[n.Session]++
 		return true
 	default:
 		return false
+	}
+}
+
+// taken says that a notice of a session waits no longer.
+func (h *webhook) taken(id sessionlog.SessionID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.queued[id]--; h.queued[id] <= 0 {
+		delete(h.queued, id)
 	}
 }
 
@@ -71,6 +91,7 @@ func (h *webhook) run(ctx context.Context, failed func(error)) {
 	for {
 		select {
 		case n := <-h.queue:
+			h.taken(n.Session)
 			if err := h.send(ctx, client, n); err != nil && ctx.Err() == nil {
 				failed(err)
 			}

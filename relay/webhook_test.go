@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/caisey/caisey/relay/console"
+	"github.com/caisey/caisey/sessionlog"
 )
 
 // A webhook's URL may be a secret: what fails does not repeat it.
@@ -52,4 +53,28 @@ func TestWebhook(t *testing.T) {
 	w.do(people["bo"], console.Approve{Session: session, Step: a[0].Step, Digest: a[0].Digest})
 	(<-link.calls).say(Started{PID: 1}, exitOK(""))
 	w.await(people["ana"], session, step)
+}
+
+// A session with many steps that wait leaves room for the others.
+func TestWebhookIsFair(t *testing.T) {
+	h := newWebhook("http://127.0.0.1:1")
+	tell := func(id sessionlog.SessionID) bool {
+		return h.tell(&step{session: &session{info: sessionlog.Opened{Session: id}}, gate: &gate{}})
+	}
+	for range 2 * webhookQueue {
+		tell("S1")
+	}
+	if len(h.queue) != webhookShare || !tell("S2") {
+		t.Errorf("%d notices of one session wait", len(h.queue))
+	}
+	h.taken((<-h.queue).Session)
+	if !tell("S1") || tell("S1") {
+		t.Error("one that is sent makes room for one")
+	}
+	for range webhookShare + 1 {
+		h.taken((<-h.queue).Session)
+	}
+	if len(h.queued) != 0 {
+		t.Errorf("still counted: %v", h.queued)
+	}
 }

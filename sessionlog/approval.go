@@ -10,6 +10,8 @@ const (
 	ApprovalDenied     Kind = "approval.denied"     // Answer
 	ApprovalOverridden Kind = "approval.overridden" // Answer: an admin broke the glass
 	ApprovalExpired    Kind = "approval.expired"    // no body
+	ApprovalReused     Kind = "approval.reused"     // Reused: what was approved before counts again
+	ApprovalWaived     Kind = "approval.waived"     // Waived: no gate, as the asker is on call
 )
 
 // Hold is the body of ApprovalRequested: the step waits until enough people have
@@ -38,12 +40,35 @@ type Answer struct {
 	Why string `json:"why,omitempty"`
 }
 
+// Reused is the body of ApprovalReused: an earlier step of the same incident, with the
+// same asker, endpoint, command, effect and time limit, was approved, and that counts
+// for this one, too.
+type Reused struct {
+	// Digest is that of the order that is approved by it.
+	Digest string `json:"digest"`
+	// Of is the step for which the approvals were given, and By who gave them.
+	Of StepID   `json:"of"`
+	By []string `json:"by"`
+}
+
+// Waived is the body of ApprovalWaived: the step would have been held, or refused, if
+// its asker were not on call.
+type Waived struct {
+	// Rules names the rules of the policy that hold it for everybody else.
+	Rules []string `json:"rules"`
+	Why   string   `json:"why"`
+}
+
 // A Held is what is known of the gate before a step.
 type Held struct {
 	Hold
 	Since time.Time
 	// Granted are the actors who approved, in the order in which they did.
 	Granted []Actor
+	// At says when each of Granted did.
+	At []time.Time
+	// Of is the step whose approvals counted again, if they did.
+	Of StepID
 	// Over says that it holds no longer: denied, expired or overridden.
 	Over Kind
 }
@@ -60,14 +85,30 @@ func (st *Step) hold(ev Event) {
 	if st.Held == nil {
 		return
 	}
+	if ev.Kind == ApprovalReused {
+		st.reuse(ev)
+		return
+	}
 	var b Answer
 	switch {
 	case ev.Kind == ApprovalExpired:
 		st.Held.Over = ev.Kind
 	case ev.Decode(&b) != nil || b.Digest != st.Held.Digest:
 	case ev.Kind == ApprovalGranted:
-		st.Held.Granted = append(st.Held.Granted, ev.Actor)
+		st.Held.Granted, st.Held.At = append(st.Held.Granted, ev.Actor), append(st.Held.At, ev.Time)
 	default:
 		st.Held.Over = ev.Kind
+	}
+}
+
+// reuse folds an ApprovalReused.
+func (st *Step) reuse(ev Event) {
+	var b Reused
+	if ev.Decode(&b) != nil || b.Digest != st.Held.Digest {
+		return
+	}
+	st.Held.Of = b.Of
+	for _, name := range b.By {
+		st.Held.Granted, st.Held.At = append(st.Held.Granted, Technician(name)), append(st.Held.At, ev.Time)
 	}
 }

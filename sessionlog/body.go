@@ -36,7 +36,8 @@ const (
 
 // Requested is the body of StepRequested.
 type Requested struct {
-	// Command is the line given to the endpoint's shell, byte for byte.
+	// Command is the line given to the endpoint's shell, byte for byte; or, where the
+	// effect is another than EffectShell, the line that asks a check (package check).
 	Command string `json:"command"`
 	Effect  Effect `json:"effect"`
 	// Timeout is in seconds; 0 means none.
@@ -47,6 +48,11 @@ type Requested struct {
 	// taken back.
 	Reason string `json:"reason,omitempty"`
 	Undo   string `json:"undo,omitempty"`
+}
+
+// IsCheck reports whether the step asks a check. Otherwise it runs a command.
+func (r Requested) IsCheck() bool {
+	return r.Effect == EffectRead || r.Effect == EffectProbe || r.Effect == EffectChange
 }
 
 // Started is the body of StepStarted.

@@ -55,15 +55,23 @@ type Stream uint8
 const (
 	Stdout Stream = 1
 	Stderr Stream = 2
+	// RowStream carries what a check found, as lines of package check. Each chunk of
+	// it is one or more whole lines.
+	RowStream Stream = 3
 )
 
-// String returns "stdout" or "stderr".
+// Valid reports whether s is one of the streams.
+func (s Stream) Valid() bool { return s >= Stdout && s <= RowStream }
+
+// String returns "stdout", "stderr" or "rows".
 func (s Stream) String() string {
 	switch s {
 	case Stdout:
 		return "stdout"
 	case Stderr:
 		return "stderr"
+	case RowStream:
+		return "rows"
 	}
 	return fmt.Sprintf("stream%d", uint8(s))
 }
@@ -75,8 +83,10 @@ func ParseStream(s string) (Stream, error) {
 		return Stdout, nil
 	case "stderr":
 		return Stderr, nil
+	case "rows":
+		return RowStream, nil
 	}
-	return 0, fmt.Errorf("stream %q is not stdout or stderr", s)
+	return 0, fmt.Errorf("stream %q is not stdout, stderr or rows", s)
 }
 
 // A Chunk is a piece of a step's output: Data begins Offset bytes after the

@@ -43,13 +43,13 @@ func TestCheckID(t *testing.T) {
 }
 
 func TestStreams(t *testing.T) {
-	for _, s := range []Stream{Stdout, Stderr} {
+	for _, s := range []Stream{Stdout, Stderr, RowStream} {
 		if back, err := ParseStream(s.String()); err != nil || back != s {
 			t.Errorf("%v: %v, %v", s, back, err)
 		}
 	}
-	if _, err := ParseStream(Stream(3).String()); err == nil {
-		t.Error("stream3 is taken")
+	if _, err := ParseStream(Stream(4).String()); err == nil {
+		t.Error("stream4 is taken")
 	}
 	if n := Technician("ana").Name() + Agent("acme/db01").Name() + Relay.Name(); n != "anaacme/db01relay" {
 		t.Error(n)

@@ -72,7 +72,7 @@ func checkShape(ev Event) error {
 		return fmt.Errorf("a chunk is on %s and on nothing else", StepOutput)
 	case c == nil:
 		return nil
-	case c.Stream != Stdout && c.Stream != Stderr:
+	case !c.Stream.Valid():
 		return fmt.Errorf("chunk is of unknown %s", c.Stream)
 	case c.Offset < 0:
 		return fmt.Errorf("offset of chunk is %d", c.Offset)

@@ -73,7 +73,7 @@ func drawEvent(rt *rapid.T) Event {
 	case rapid.Bool().Draw(rt, "output"):
 		ev.Kind = StepOutput
 		ev.Chunk = &Chunk{
-			Stream: Stream(rapid.IntRange(1, 2).Draw(rt, "stream")), Offset: rapid.Int64Min(0).Draw(rt, "offset"),
+			Stream: Stream(rapid.IntRange(1, 3).Draw(rt, "stream")), Offset: rapid.Int64Min(0).Draw(rt, "offset"),
 			Data: rapid.SliceOfN(rapid.Byte(), 0, 700).Draw(rt, "data"),
 			Salt: rapid.SliceOfN(rapid.Byte(), SaltSize, SaltSize).Draw(rt, "salt"),
 		}
@@ -137,7 +137,7 @@ func TestLeafRefuses(t *testing.T) {
 		"no chunk":      {Seq: 1, Kind: StepOutput},
 		"chunk on note": {Seq: 1, Kind: NoteAdded, Chunk: chunk(func(*Chunk) {})},
 		"no salt":       {Seq: 1, Kind: StepOutput, Chunk: chunk(func(c *Chunk) { c.Salt = nil })},
-		"stream":        {Seq: 1, Kind: StepOutput, Chunk: chunk(func(c *Chunk) { c.Stream = 3 })},
+		"stream":        {Seq: 1, Kind: StepOutput, Chunk: chunk(func(c *Chunk) { c.Stream = 4 })},
 		"offset":        {Seq: 1, Kind: StepOutput, Chunk: chunk(func(c *Chunk) { c.Offset = -1 })},
 		"chunk size":    {Seq: 1, Kind: StepOutput, Chunk: chunk(func(c *Chunk) { c.Data = make([]byte, MaxChunk+1) })},
 	} {

@@ -37,22 +37,68 @@ func (r Receipt) String() string {
 func (s *State) Receipt() Receipt {
 	var r Receipt
 	for _, st := range s.Steps {
-		ran, unsure := st.Ran()
-		switch {
-		case unsure:
-			r.Unsure++
-		case !ran:
-		case st.Request.Effect == EffectRead:
-			r.Read++
-		case st.Request.Effect == EffectProbe:
-			r.Probe++
-		case st.Request.Effect == EffectChange:
-			r.Change++
-		default:
-			r.Shell++
-		}
+		r.count(st)
 	}
 	return r
+}
+
+func (r *Receipt) count(st *Step) {
+	ran, unsure := st.Ran()
+	switch {
+	case unsure:
+		r.Unsure++
+	case !ran:
+	case st.Request.Effect == EffectRead:
+		r.Read++
+	case st.Request.Effect == EffectProbe:
+		r.Probe++
+	case st.Request.Effect == EffectChange:
+		r.Change++
+	default:
+		r.Shell++
+	}
+}
+
+// A Tally makes a Receipt event by event. It holds nothing of steps that have ended.
+// The zero value is ready.
+type Tally struct {
+	whole   bool
+	running map[StepID]*Step
+	ended   Receipt
+}
+
+// Add takes the next event. Output may be left out.
+func (t *Tally) Add(ev Event) {
+	switch {
+	case ev.Kind == SessionOpened:
+		t.whole = true
+	case ev.Kind == StepRequested:
+		st := &Step{ID: ev.Step, Size: map[Stream]int64{}}
+		if t.running[ev.Step] != nil || ev.Decode(&st.Request) != nil {
+			return
+		}
+		if t.running == nil {
+			t.running = map[StepID]*Step{}
+		}
+		t.running[ev.Step] = st
+	case ev.Kind != StepDispatched && ev.Kind != StepStarted && ev.Kind != StepEnded: // say nothing of it
+	case t.running[ev.Step] != nil:
+		st := t.running[ev.Step]
+		if st.apply(ev); st.Ended != nil {
+			t.ended.count(st)
+			delete(t.running, ev.Step)
+		}
+	}
+}
+
+// Receipt returns what the session did so far. It is whole if the first event of the
+// session was among those that were added.
+func (t *Tally) Receipt() (r Receipt, whole bool) {
+	r = t.ended
+	for _, st := range t.running {
+		r.count(st)
+	}
+	return r, t.whole
 }
 
 // Ran reports whether the step began on its endpoint, or that nobody knows.

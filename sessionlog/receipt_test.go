@@ -53,6 +53,17 @@ func TestReceipt(t *testing.T) {
 		if got := fold(history(c.evs)...).Receipt().String(); got != c.want {
 			t.Errorf("%s: %s, not %s", name, got, c.want)
 		}
+		var tally Tally
+		if _, whole := tally.Receipt(); whole {
+			t.Error("nothing is whole")
+		}
+		for _, ev := range history(c.evs) {
+			ev.Time = time.Unix(1, 0)
+			tally.Add(ev)
+		}
+		if got, whole := tally.Receipt(); got.String() != c.want || !whole {
+			t.Errorf("%s, event by event: %s, %v, not %s", name, got, whole, c.want)
+		}
 	}
 	both := fold(history(stepOf("A", EffectRead, began), stepOf("B", EffectRead, began), stepOf("C", EffectShell, began))...)
 	if got := both.Receipt(); got != (Receipt{Read: 2, Shell: 1}) || got.String() != "2 reads, 0 probes, 1 shell, 0 changes" {

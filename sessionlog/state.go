@@ -33,6 +33,10 @@ type State struct {
 	Since  time.Time // when the session was opened
 	Last   time.Time // of the newest event
 	Closed time.Time // zero while open
+	// Incident is the one that the session belongs to, and Joined the event that says
+	// so; zero if there is none.
+	Incident Joined
+	Joined   Seq
 	// Steps are in the order in which they were requested.
 	Steps []*Step
 
@@ -66,6 +70,8 @@ func (s *State) Apply(ev Event) {
 		s.Closed = ev.Time
 	case StepRequested:
 		s.addStep(ev)
+	case IncidentJoined:
+		s.join(ev)
 	default:
 		if st := s.byID[ev.Step]; st != nil {
 			st.apply(ev)
@@ -102,7 +108,7 @@ func (st *Step) apply(ev Event) {
 		st.applyGap(ev)
 	case StepCancel:
 		st.Cancel = true
-	case ApprovalRequested, ApprovalGranted, ApprovalDenied, ApprovalOverridden, ApprovalExpired:
+	case ApprovalRequested, ApprovalGranted, ApprovalDenied, ApprovalOverridden, ApprovalExpired, ApprovalReused:
 		st.hold(ev)
 	case StepEnded:
 		var b Ended

@@ -32,6 +32,9 @@ func (m *Model) under() mode {
 		}
 		return onReplay
 	}
+	if m.screen == screenTable || m.screen == screenPick {
+		return m.underChecks()
+	}
 	if m.screen == screenApprovals {
 		switch o := m.app.open; {
 		case o == nil:
@@ -123,6 +126,8 @@ func (m *Model) text(in mode, k tea.KeyPressMsg) tea.Cmd {
 		m.play.prompt.edit.key(k)
 	case typingAnswer:
 		m.answerKey(k)
+	case typingPick, typingForm, typingYes, typingTable:
+		m.checksText(k)
 	case typingFind:
 		if m.find.filter.key(k) {
 			return m.findTyped()
@@ -160,6 +165,8 @@ func (m *Model) pasted(s string) tea.Cmd {
 		if an := m.app.open.asking; an.word == "" && !an.bare() { // a word is typed by hand
 			an.edit.insert(plainLine(s))
 		}
+	case typingPick, typingForm, typingTable:
+		m.checksPasted(plainLine(s))
 	case typingFind:
 		m.find.filter.insert(strings.Join(strings.FieldsFunc(s, unicode.IsControl), " "))
 		return m.findTyped()
@@ -220,6 +227,8 @@ func (m *Model) closeScreen() tea.Cmd {
 		return m.quit()
 	case screenApprovals:
 		m.leaveApprovals()
+	case screenTable:
+		m.closeTable()
 	default:
 		m.show(screenFleet)
 	}
@@ -235,6 +244,10 @@ func (m *Model) escape() {
 		m.clearFilter()
 	case screenReplay:
 		m.play.escape()
+	case screenTable:
+		if !m.table.escape() {
+			m.leaveTable()
+		}
 	case screenApprovals:
 		m.leaveApprovals()
 	}
@@ -301,9 +314,16 @@ func (m *Model) cycle(by int) {
 	}
 }
 
-// followTail shows the newest output of the focused pane again.
+// followTail shows the newest output of the focused pane again: of a long answer its
+// beginning, and its end if that is shown already.
 func (m *Model) followTail() {
-	if p := m.work.current(); p != nil {
+	if p := m.work.current(); p != nil && p.scroll.held {
 		p.scroll.held, p.stale = false, true
+		return
 	}
+	m.onSheet(func(s *sheet, p *pane, height int) {
+		if s.cut(&p.scroll, height) > 0 {
+			p.scroll = scroll{true, s.tail(height)}
+		}
+	})
 }

@@ -18,11 +18,13 @@ func (m *Model) drawHelp() []string {
 	shown := []mode{m.under(), typingFind, everywhere}
 	switch m.under() {
 	case onWorkspace:
-		shown = []mode{onWorkspace, typingCommand, typingFind, everywhere}
+		shown = []mode{onWorkspace, typingCommand, typingFind, everywhere, typingPick, typingForm, typingYes}
 	case onReplay:
 		shown = []mode{onReplay, typingPrompt, typingFind, everywhere}
 	case onApprovals, onOrder:
 		shown = []mode{m.under(), typingAnswer, typingFind, everywhere}
+	case onTable:
+		shown = []mode{onTable, typingTable, onPage, typingFind, everywhere}
 	case onFleet, onSessions:
 		shown = []mode{m.under(), typingFilter, typingFind, everywhere}
 	}

@@ -18,17 +18,23 @@ const (
 	onReplay
 	onApprovals
 	onOrder // one approval is looked at
+	onTable // the answer of a check
+	onPage  // what is explained of it
 	inHelp
 	typingCommand // INSERT
 	typingFilter
 	typingFind
 	typingPrompt // of a replay
 	typingAnswer // to an approval
+	typingPick   // what to ask an endpoint
+	typingForm   // parameters
+	typingYes    // to a change
+	typingTable  // the filter of an answer's rows
 	modes
 )
 
 func (m mode) String() string {
-	return [...]string{"everywhere", "fleet", "workspace", "recordings", "replay", "approvals", "approval", "help", "INSERT", "filter", "find", "prompt", "answer"}[m]
+	return [...]string{"everywhere", "fleet", "workspace", "recordings", "replay", "approvals", "approval", "table", "explanation", "help", "INSERT", "filter", "find", "prompt", "answer", "checks", "parameters", "change", "rows"}[m]
 }
 
 // alone reports whether a mode has no other keys than its own.
@@ -115,7 +121,7 @@ func ask(f func(m *Model) tea.Cmd) func(*Model, string) tea.Cmd {
 // keyTable returns all bindings. The footer takes hints in this order.
 func keyTable() []binding {
 	var t []binding
-	for _, part := range [][]binding{fleetKeys(), workspaceKeys(), sessionsKeys(), replayKeys(), promptKeys(), typingKeys(), findKeys(), approvalsKeys(), helpKeys(), globalKeys()} {
+	for _, part := range [][]binding{fleetKeys(), workspaceKeys(), sessionsKeys(), replayKeys(), promptKeys(), typingKeys(), findKeys(), approvalsKeys(), checksKeys(), helpKeys(), globalKeys()} {
 		t = append(t, part...)
 	}
 	return t

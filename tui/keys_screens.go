@@ -69,7 +69,9 @@ func workspaceKeys() []binding {
 		})
 	}
 	return []binding{
-		{onWorkspace, "i enter", "i", "type a command in this pane (Enter too)", "i type", run((*Model).typeInto)},
+		{onWorkspace, "i", "i", "type a command in this pane", "i type", run((*Model).typeInto)},
+		{onWorkspace, "c", "c", "ask this pane's endpoint a check", "c check", ask((*Model).openPicker)},
+		{onWorkspace, "enter", "Enter", "the table of the newest step if it is a check, or of the check that is held; else as i", "", ask((*Model).enterPane)},
 		{onWorkspace, "tab", "Tab", "next pane", "Tab next pane", run(func(m *Model) { m.cycle(1) })},
 		{onWorkspace, "shift+tab", "Shift+Tab", "pane before", "", run(func(m *Model) { m.cycle(-1) })},
 		{onWorkspace, "1 2 3 4 5 6 7 8 9", "1-9", "pane of that number", "", func(m *Model, key string) tea.Cmd {
@@ -79,7 +81,7 @@ func workspaceKeys() []binding {
 		}},
 		{onWorkspace, "z", "z", "this pane alone, and back", "z zoom", run(func(m *Model) { m.work.zoom = !m.work.zoom })},
 		{onWorkspace, "L", "L", "another layout: auto, grid, stack", "L layout", run(func(m *Model) { m.work.layout = (m.work.layout + 1) % layouts })},
-		{onWorkspace, "f G end", "f", "follow the newest output (G too)", "f follow", run((*Model).followTail)},
+		{onWorkspace, "f G end", "f", "follow the newest output (G too); of a long answer its beginning, then its end", "f follow", run((*Model).followTail)},
 		{onWorkspace, "x", "x", "close this pane; its session stays open", "x close pane", run((*Model).closePane)},
 		{onWorkspace, "h left", "h", "pane to the left", "", to(-1, 0)},
 		{onWorkspace, "l right", "l", "pane to the right", "", to(1, 0)},

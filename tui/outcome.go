@@ -21,6 +21,9 @@ func (t *theme) outcome(b *block, now time.Time) (string, paint) {
 		took = fmt.Sprintf("  %6s", seconds(b.ended.Duration))
 	}
 	switch e := b.ended; {
+	case e.State == sessionlog.OK && b.told != nil:
+		word, kind := b.told.brief()
+		return word + took, t.look(kind)
 	case e.State == sessionlog.OK:
 		return "exit 0" + took, t.good
 	case e.State == sessionlog.Failed && e.Signal != "":

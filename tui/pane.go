@@ -87,8 +87,8 @@ func (p *pane) with(m *Model, width int, fn func(*sheet)) {
 func (p *pane) draw(m *Model, r rect, number int, focused bool) []string {
 	prompt := !p.watch && (focused || len(p.edit.text) > 0) && r.h > 2
 	out := make([]string, 0, r.h)
-	out = append(out, p.title(m, r.w, number, focused))
 	height := p.body(r, prompt)
+	out = append(out, p.title(m, r.w, number, focused, height))
 	switch {
 	case p.failed != "":
 		out = append(out, m.theme.bad.on(fit("  cannot open: "+p.failed, r.w, m.method)))
@@ -127,7 +127,7 @@ func (p *pane) prompt(m *Model, width int, focused bool) string {
 }
 
 // title returns the pane's first row: number, endpoint, who is on it, state.
-func (p *pane) title(m *Model, width, number int, focused bool) string {
+func (p *pane) title(m *Model, width, number int, focused bool, height int) string {
 	rule, look := m.theme.rule, m.theme.title
 	if focused {
 		rule, look = m.theme.focusRule, m.theme.focus
@@ -147,7 +147,12 @@ func (p *pane) title(m *Model, width, number int, focused bool) string {
 	if p.watch {
 		parts = append(parts, "WATCHING "+p.owner)
 	}
-	p.with(m, width, func(s *sheet) { parts = append(parts, p.state(s)...) })
+	p.with(m, width, func(s *sheet) {
+		parts = append(parts, p.state(s)...)
+		if n := s.cut(&p.scroll, height); n > 0 {
+			parts = append(parts, plural(n, "row")+" below")
+		}
+	})
 	if focused {
 		parts = append(parts, "FOCUS")
 	}

@@ -203,8 +203,8 @@ func (s *sheet) moved(p place, old, now *transcript) place {
 	if torn := b.ring.Len() > 1 && b.ring.At(b.first()).Tag == tagOurs && c.end()-c.first() > b.end()-b.first(); torn && p.line <= b.first() {
 		p = place{b.n, b.first() + 1, 0} // above it there are other lines now
 	}
-	if p.line == header {
-		return place{c.n, header, p.row}
+	if p.line < 0 {
+		return place{c.n, p.line, p.row}
 	}
 	return place{c.n, max(c.end()-(b.end()-p.line), c.first()), p.row}
 }

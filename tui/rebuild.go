@@ -111,7 +111,12 @@ func (t *transcript) resume(ctx context.Context, x *replay.Index, from sessionlo
 		if err := t.carry(ctx, x.Tape(), s, from); err != nil {
 			return err
 		}
-		if b := t.byStep[s.ID]; b != nil && !s.silent(b) && !whole(evs, s.ID) {
+		switch b := t.byStep[s.ID]; {
+		case b != nil && b.told != nil:
+			if err := t.retell(ctx, x.Tape().Reader(), s, from); err != nil {
+				return err
+			}
+		case b != nil && !s.silent(b) && !whole(evs, s.ID):
 			t.say(b, "… earlier output not shown")
 		}
 	}

@@ -37,6 +37,9 @@ func (s *sheet) rows(b *block, line int) []vt.Line {
 	if line == header {
 		return s.header(b)
 	}
+	if line == answerLine {
+		return s.answer(b)
+	}
 	l := s.line(b, line)
 	rows := l.Wrap(s.width-2, s.method)
 	out := make([]vt.Line, len(rows))
@@ -58,6 +61,9 @@ func (s *sheet) rows(b *block, line int) []vt.Line {
 func (s *sheet) count(b *block, line int) int {
 	if line == header {
 		return len(s.header(b))
+	}
+	if line == answerLine {
+		return len(s.answerRows(b))
 	}
 	return s.line(b, line).Rows(s.width-2, s.method)
 }
@@ -119,7 +125,10 @@ func (s *sheet) header(b *block) []vt.Line {
 func (s *sheet) next(p place) (place, bool) {
 	b := s.block(p.block)
 	line := p.line + 1
-	if p.line == header {
+	switch {
+	case p.line == header && b.told != nil:
+		return place{p.block, answerLine, 0}, true
+	case p.line < 0:
 		line = b.first()
 	}
 	if line < b.end() {
@@ -136,6 +145,8 @@ func (s *sheet) prev(p place) (place, bool) {
 	switch {
 	case p.line > b.first():
 		return place{p.block, p.line - 1, 0}, true
+	case p.line >= 0 && b.told != nil:
+		return place{p.block, answerLine, 0}, true
 	case p.line != header:
 		return place{p.block, header, 0}, true
 	}
@@ -149,6 +160,9 @@ func (s *sheet) lastOf(b *block) place {
 	if b.end() > b.first() {
 		return place{b.n, b.end() - 1, 0}
 	}
+	if b.told != nil {
+		return place{b.n, answerLine, 0}
+	}
 	return place{b.n, header, 0}
 }
 
@@ -158,13 +172,13 @@ func (s *sheet) valid(p place) place {
 	switch {
 	case b == nil:
 		return place{s.blocks[0].n, header, 0}
-	case p.line == header:
+	case p.line == header || p.line == answerLine && b.told != nil:
 	case p.line >= b.end():
 		p = s.lastOf(b)
 	case p.line < b.first():
 		p = place{p.block, b.first(), 0}
 		if b.end() == b.first() {
-			p.line = header
+			p = s.lastOf(b)
 		}
 	}
 	p.row = min(p.row, s.count(b, p.line)-1)
@@ -219,7 +233,7 @@ func (s *sheet) render(sc *scroll, height int) []vt.Line {
 	if sc.held {
 		sc.top = s.valid(sc.top)
 	} else {
-		sc.top = s.tail(height)
+		sc.top = s.following(height)
 	}
 	out := make([]vt.Line, 0, height)
 	p, skip := sc.top, sc.top.row
@@ -245,7 +259,7 @@ func (s *sheet) move(sc *scroll, n, height int) {
 	}
 	end := s.tail(height)
 	if !sc.held {
-		sc.top = end
+		sc.top = s.following(height)
 	}
 	sc.held, sc.top = true, s.valid(sc.top)
 	if n < 0 {
@@ -273,7 +287,7 @@ func (s *sheet) jump(sc *scroll, by, height int) {
 		return
 	}
 	if !sc.held {
-		sc.top = s.tail(height)
+		sc.top = s.following(height)
 	}
 	p := s.valid(sc.top)
 	n := p.block + by
@@ -292,8 +306,11 @@ func (s *sheet) atTop(p place) bool {
 
 // reveal brings p into sight: where it is in sight when following, it follows.
 func (s *sheet) reveal(sc *scroll, p place, height int) {
-	if sc.held = p.before(s.tail(height)); sc.held {
-		sc.top = s.up(p, height/3)
+	end := s.tail(height)
+	if sc.held = p.before(end) || end != s.following(height); sc.held {
+		if sc.top = s.up(p, height/3); end.before(sc.top) {
+			sc.top = end
+		}
 	}
 }
 
@@ -309,8 +326,11 @@ func (s *sheet) locate(h replay.Hit, text string) (place, bool) {
 	switch {
 	case b == nil:
 		return place{}, false
-	case h.Head || b.ring.Len() == 0:
+	case h.Head || b.ring.Len() == 0 && b.told == nil:
 		return place{b.n, header, 0}, true
+	}
+	if b.told != nil {
+		return s.locateAnswer(b, text), true
 	}
 	last := b.ring.Dropped() + b.ring.Len() - 1
 	for n, left := last, h.Nth; text != "" && n >= b.first(); n-- {

@@ -40,6 +40,8 @@ type transcript struct {
 	lines   int // kept, of all blocks
 	bytes   int
 	dropped int // lines that fell out
+
+	laid []*told // answers whose layout is kept, the oldest first
 }
 
 // A block is one step with its output, or one remark.
@@ -62,6 +64,7 @@ type block struct {
 
 	out  map[sessionlog.Stream]*vt.Lines // until the step has ended
 	ring vt.Ring
+	told *told // what it has told, if it is a check; then ring is its evidence
 }
 
 // apply folds the next event in.
@@ -110,7 +113,9 @@ func (t *transcript) request(ev sessionlog.Event) {
 	}
 	b := t.begin(ev, req.Command)
 	b.step, b.command, b.out = ev.Step, req.Command, map[sessionlog.Stream]*vt.Lines{}
-	t.byStep[ev.Step] = b
+	if t.byStep[ev.Step] = b; req.IsCheck() {
+		b.told = &told{}
+	}
 	t.running++
 	for _, text := range words.Asked(req) {
 		t.say(b, text)
@@ -148,6 +153,13 @@ func (t *transcript) step(b *block, ev sessionlog.Event) {
 }
 
 func (t *transcript) output(b *block, c *sessionlog.Chunk) {
+	if c.Stream == sessionlog.RowStream {
+		t.tell(b, c)
+		return
+	}
+	if b.told != nil {
+		b.told.witness(c)
+	}
 	l := b.out[c.Stream]
 	if l == nil {
 		l = &vt.Lines{}
@@ -204,6 +216,10 @@ func (t *transcript) gap(b *block, gap *sessionlog.Gap) {
 
 // say adds a line of our own.
 func (t *transcript) say(b *block, text string) {
+	if b.told != nil {
+		t.onTold(b, func(d *told) { d.say(text) })
+		return
+	}
 	l := vt.PlainLine(text)
 	l.Tag = tagOurs
 	t.push(b, l)
@@ -225,12 +241,19 @@ func (t *transcript) trim() {
 		if oldest == nil {
 			return
 		}
-		if oldest.ring.Len() == 0 { // only its first line is left
+		if d := oldest.told; oldest.ring.Len() == 0 && d != nil && d.rows() > 0 {
+			t.onTold(oldest, (*told).free)
+			continue
+		}
+		if oldest.ring.Len() == 0 { // only its first line is left, and what is always kept of an answer
 			t.blocks = t.blocks[1:]
 			delete(t.byStep, oldest.step)
 			t.release(oldest)
 			if oldest.step != "" && oldest.ended == nil {
 				t.running--
+			}
+			if oldest.told != nil {
+				t.bytes -= oldest.told.size
 			}
 			t.lines--
 			t.dropped++
@@ -252,7 +275,7 @@ const manyBlocks = 1000
 // that has not ended stays if it can.
 func (t *transcript) oldest() *block {
 	for i, b := range t.blocks {
-		if b.ring.Len() > 0 || i == 0 && (b.step == "" || b.ended != nil || len(t.blocks) > manyBlocks) {
+		if b.ring.Len() > 0 || b.told != nil && b.told.rows() > 0 || i == 0 && (b.step == "" || b.ended != nil || len(t.blocks) > manyBlocks) {
 			return b
 		}
 	}
@@ -277,25 +300,35 @@ func (t *transcript) newest(who sessionlog.Actor) *block {
 	return nil
 }
 
-// commands returns the different commands of who, oldest first.
+// commands returns the different commands of who, oldest first, without checks.
 func (t *transcript) commands(who sessionlog.Actor) []string {
 	var out []string
 	for _, b := range t.blocks {
-		if b.step != "" && b.actor == who && !b.unknown && (len(out) == 0 || out[len(out)-1] != b.command) {
+		if b.step != "" && b.actor == who && !b.unknown && b.told == nil && (len(out) == 0 || out[len(out)-1] != b.command) {
 			out = append(out, b.command)
 		}
 	}
 	return out
 }
 
-// Lines of a block are numbered: header, then the ring's own numbers, then the
-// lines that are not yet complete.
-const header = -1
+// Lines of a block are numbered: header, then the answer of a check, which is one
+// line of many rows, then the ring's own numbers, then the lines that are not yet
+// complete. Of a check the latter two are only there while its evidence is shown.
+const (
+	header = iota - 2
+	answerLine
+)
 
-// first and end return the numbers of the block's first line after the header
-// and of the line after its last.
+// first and end return the numbers of the block's first line of output and of the
+// line after its last.
 func (b *block) first() int { return b.ring.Dropped() }
-func (b *block) end() int   { return b.ring.Dropped() + b.ring.Len() + len(b.partials()) }
+
+func (b *block) end() int {
+	if b.hides() {
+		return b.first()
+	}
+	return b.ring.Dropped() + b.ring.Len() + len(b.partials())
+}
 
 func (b *block) line(n int) vt.Line {
 	if i := n - b.ring.Dropped() - b.ring.Len(); i >= 0 {

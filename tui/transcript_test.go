@@ -25,6 +25,9 @@ func (s *sheet) all() []string {
 	var out []string
 	for _, b := range s.blocks {
 		lines := []int{header}
+		if b.told != nil {
+			lines = append(lines, answerLine)
+		}
 		for n := b.first(); n < b.end(); n++ {
 			lines = append(lines, n)
 		}
@@ -48,8 +51,17 @@ func TestScrollIsAWindow(t *testing.T) {
 		tr := &transcript{}
 		for i := range rapid.IntRange(1, 6).Draw(rt, "steps") {
 			step := sessionlog.StepID(fmt.Sprint(i))
+			effect := rapid.SampledFrom([]sessionlog.Effect{sessionlog.EffectShell, sessionlog.EffectRead}).Draw(rt, "effect")
 			tr.apply(sessionlog.New(sessionlog.StepRequested, "technician:ana", step,
-				sessionlog.Requested{Command: strings.Repeat("c", rapid.IntRange(1, 60).Draw(rt, "command"))}))
+				sessionlog.Requested{Command: strings.Repeat("c", rapid.IntRange(1, 60).Draw(rt, "command")), Effect: effect}))
+			if b := tr.byStep[step]; b.told != nil {
+				b.told.raw = rapid.Bool().Draw(rt, "raw")
+				for range rapid.IntRange(0, 12).Draw(rt, "findings") {
+					tr.apply(sessionlog.NewOutput("agent:x", step, sessionlog.Chunk{
+						Stream: sessionlog.RowStream, Offset: b.told.next, Data: []byte(`{"finding":{"severity":"warn","text":"漢字 and more of it, which is long"}}` + "\n"),
+					}))
+				}
+			}
 			for range rapid.IntRange(0, 10).Draw(rt, "lines") {
 				text := strings.Repeat("x漢", rapid.IntRange(0, 30).Draw(rt, "length")) + fmt.Sprint(i) + "\n"
 				tr.apply(sessionlog.NewOutput("agent:x", step, sessionlog.Chunk{Stream: sessionlog.Stdout, Data: []byte(text)}))
@@ -61,6 +73,9 @@ func TestScrollIsAWindow(t *testing.T) {
 		end := max(0, len(all)-height)
 		var sc scroll
 		top := end
+		if b := tr.blocks[len(tr.blocks)-1]; b.told != nil && !b.told.raw {
+			top = min(end, len(all)-s.count(b, header)-s.count(b, answerLine))
+		}
 		for _, n := range rapid.SliceOfN(rapid.IntRange(-15, 15), 0, 12).Draw(rt, "moves") {
 			s.move(&sc, n, height)
 			top = min(max(top+n, 0), end)

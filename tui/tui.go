@@ -19,6 +19,7 @@ import (
 
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/sessionlog"
+	"github.com/caisey/caisey/sessionlog/check"
 	"github.com/caisey/caisey/tui/vt"
 )
 
@@ -57,6 +58,8 @@ const (
 	screenReplay
 	screenFind
 	screenApprovals
+	screenPick
+	screenTable
 )
 
 // A Model is the interface as a Bubble Tea model. Its methods are called by the
@@ -96,6 +99,9 @@ type Model struct {
 	find  findScreen
 	app   approvals
 	play  *playback
+	pick  *picker      // while screenPick is shown
+	table *tableScreen // while screenTable is shown
+	specs map[sessionlog.EndpointID][]check.Spec
 
 	dirty bool
 	view  tea.View
@@ -165,17 +171,26 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = m.findDue(msg)
 	case findMsg:
 		m.findAnswer(msg)
+	case checksMsg:
+		m.checksKnown(msg)
 	case hitMsg:
 		m.hitOpened(msg)
 	default:
 		m.dirty = false
 	}
-	if m.screen == screenWorkspace {
-		m.focused.Store(m.work.current())
-	} else {
-		m.focused.Store(nil)
-	}
+	m.focused.Store(m.inFocus())
 	return m, cmd
+}
+
+// inFocus returns the pane whose news are drawn first, or nil.
+func (m *Model) inFocus() *pane {
+	switch m.screen {
+	case screenWorkspace:
+		return m.work.current()
+	case screenTable:
+		return m.table.p
+	}
+	return nil
 }
 
 // woken takes what came in, and waits for more.
@@ -197,6 +212,9 @@ func (m *Model) woken(msg wakeMsg) tea.Cmd {
 	}
 	m.dirty = m.dirty || m.screen == screenApprovals && len(m.app.all) > 0 // its clocks run
 	m.wakePanes(msg.all)
+	if m.screen == screenTable && m.table.refresh() {
+		m.dirty = true
+	}
 	if m.play != nil {
 		m.play.refresh(m)
 	}
@@ -207,7 +225,7 @@ func (m *Model) woken(msg wakeMsg) tea.Cmd {
 // with the focus.
 func (m *Model) wakePanes(all bool) {
 	if m.screen != screenWorkspace {
-		return
+		return // what came in is drawn when they are shown again
 	}
 	for _, p := range m.work.panes {
 		switch {
@@ -271,6 +289,8 @@ func (m *Model) done(msg doneMsg) {
 		m.fail("run the command", msg.err)
 	case console.Cancel:
 		m.fail("cancel the command", msg.err)
+	case console.Ask:
+		m.fail("ask the check", msg.err)
 	}
 }
 

@@ -44,6 +44,10 @@ func (m *Model) draw() ([]string, *tea.Cursor) {
 		rows, cursor = m.drawFind()
 	case m.screen == screenApprovals:
 		rows, cursor = m.drawApprovals()
+	case m.screen == screenPick:
+		rows, cursor = m.drawPick()
+	case m.screen == screenTable:
+		rows, cursor = m.drawTable()
 	default:
 		rows, cursor = m.drawFleet()
 	}
@@ -82,6 +86,14 @@ func (m *Model) lastRow() string {
 		word = " FIND"
 	case typingAnswer:
 		word = " ANSWER"
+	case typingPick:
+		word = " CHECK"
+	case typingForm:
+		word = " SET"
+	case typingYes:
+		word = " SURE?"
+	case typingTable:
+		word = " FILTER"
 	}
 	if m.prefix {
 		return m.theme.strong.on(word) + fit("  g: f fleet  w workspace  a approvals  r recordings  g top", m.w-len(word), m.method)

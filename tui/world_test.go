@@ -11,6 +11,7 @@ import (
 
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/sessionlog"
+	"github.com/caisey/caisey/sessionlog/check"
 	"github.com/caisey/caisey/sessionlog/logtest"
 	"github.com/caisey/caisey/tui/replay"
 )
@@ -24,6 +25,7 @@ type world struct {
 	version  int           // of eps
 	grew     chan struct{} // closed and replaced when eps change
 	sessions []*memorySession
+	checks   []check.Spec
 	refuse   error // what Do answers, if not nil
 	done     []console.Intent
 	finder   finder
@@ -123,6 +125,14 @@ func (w *world) Technicians(context.Context) ([]console.Technician, error) { ret
 
 func (w *world) Tokens(context.Context) ([]console.Token, error) { return nil, nil }
 
+func (w *world) Packs(context.Context) ([]console.Pack, error) { return nil, nil }
+
+func (w *world) Checks(context.Context, sessionlog.EndpointID) ([]check.Spec, error) {
+	return w.checks, nil
+}
+
+func (w *world) Incidents(context.Context) ([]console.Incident, error) { return nil, nil }
+
 func (w *world) Policy(context.Context) (console.Policy, error) { return console.Policy{}, nil }
 
 func (w *world) Record(context.Context, sessionlog.SessionID) (io.ReadCloser, error) {
@@ -163,6 +173,8 @@ func (w *world) Do(ctx context.Context, in console.Intent) (console.Receipt, err
 			sessionlog.New(sessionlog.StepDispatched, sessionlog.Relay, in.Step, nil),
 			sessionlog.New(sessionlog.StepStarted, sessionlog.Agent(s.ep.Path()), in.Step, sessionlog.Started{PID: 7}))
 		return console.Receipt{Session: in.Session}, nil
+	case console.Ask:
+		return w.ask(in)
 	case console.Cancel:
 		s := w.session(in.Session)
 		s.add(w.t, sessionlog.New(sessionlog.StepCancel, sessionlog.Technician("ana"), in.Step, nil))

@@ -19,8 +19,9 @@ const (
 	crcAt      = 22
 	// MaxRecord is the most data bytes of one record.
 	MaxRecord = 32 << 10
-	// Streams is how many streams a step has: 1 is stdout, 2 is stderr.
-	Streams = 2
+	// Streams is how many streams a step has: 1 is stdout, 2 is stderr, 3 is the rows
+	// of a check.
+	Streams = 3
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

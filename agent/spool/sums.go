@@ -48,6 +48,9 @@ func (s *sums) marshal() ([]byte, error) {
 func unmarshalSums(b []byte) (*sums, error) {
 	s := newSums()
 	for i := range s.hash {
+		if len(b) == 0 && i >= 2 {
+			break // an agent wrote it that knew two streams
+		}
 		if len(b) < 10 {
 			return nil, errDamaged
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/caisey/caisey/agent"
+	"github.com/caisey/caisey/agent/check/catalogue"
 )
 
 // version is set by the linker.
@@ -115,7 +116,8 @@ func (c *enrollCmd) Run(ctx context.Context, s stream) error {
 func (c *runCmd) Run(ctx context.Context, s stream) error {
 	return serve(ctx, s.err, func(ctx context.Context, log io.Writer) error {
 		err := agent.Run(ctx, agent.Config{
-			Data: c.Data, Policy: c.Policy, Version: version, Log: slog.New(slog.NewTextHandler(log, nil)),
+			Checks: catalogue.All(),
+			Data:   c.Data, Policy: c.Policy, Version: version, Log: slog.New(slog.NewTextHandler(log, nil)),
 		})
 		return withHint(err, c.Data)
 	})

@@ -9,13 +9,13 @@ import (
 	"strings"
 
 	"github.com/caisey/caisey/agent"
-	"github.com/caisey/caisey/agent/policy"
 )
 
 // serviceName is what the machine's service manager knows the agent by.
 const serviceName = "caisey-agent"
 
-// A setup is what a service runs. Its paths are absolute.
+// A setup is what a service runs. Its paths are absolute; those of the executable and
+// of the data have no links in them, so that what was looked at is what is run.
 type setup struct {
 	exe, data string
 	policy    string // may be empty
@@ -32,6 +32,8 @@ func (s setup) args() []string {
 
 // A manager is the service manager of a machine: systemd, the SCM of Windows, launchd.
 type manager interface {
+	// guard says why s must not run as a service: because others could change it.
+	guard(s setup) error
 	// install makes s the service, starts it now and at every start of the machine,
 	// and returns what it did, a line each.
 	install(ctx context.Context, s setup) ([]string, error)
@@ -50,6 +52,9 @@ func (c *installCmd) Run(ctx context.Context, services manager, s stream) error 
 	set, err := c.setup()
 	if err != nil {
 		return err
+	}
+	if err := services.guard(set); err != nil {
+		return fmt.Errorf("install service: %w", err)
 	}
 	did, err := services.install(ctx, set)
 	for _, line := range did {
@@ -75,9 +80,6 @@ func (c *installCmd) setup() (setup, error) {
 	if err != nil {
 		return set, fmt.Errorf("find this executable: %w", err)
 	}
-	if err := policy.Guarded(exe); err != nil {
-		return set, fmt.Errorf("install service: whoever changes the executable would be the agent: %w; put it where only root can write", err)
-	}
 	set.exe = exe
 	for _, p := range []struct {
 		to   *string
@@ -89,6 +91,9 @@ func (c *installCmd) setup() (setup, error) {
 		if *p.to, err = filepath.Abs(p.path); err != nil {
 			return set, fmt.Errorf("find %s: %w", p.path, err)
 		}
+	}
+	if set.data, err = filepath.EvalSymlinks(set.data); err != nil {
+		return set, fmt.Errorf("find %s: %w", c.Data, err)
 	}
 	for _, path := range []string{set.exe, set.data, set.policy} {
 		if strings.ContainsFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f }) {

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/caisey/caisey/agent"
-	"github.com/caisey/caisey/agent/policy"
 	"github.com/caisey/caisey/relay/wire"
 )
 
@@ -36,10 +35,24 @@ func enrolled(t *testing.T) string {
 	if err := os.WriteFile(filepath.Join(data, "agent.json"), []byte(text2), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	const resume = "resume1  9e78b114742d6e1a\n" // what an agent has that never connected
+	if err := os.WriteFile(filepath.Join(data, "resume"), []byte(resume), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := wire.LoadIdentity(filepath.Join(data, "agent.key")); err != nil {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// intoRoot returns a manager for a root that is put together in a directory.
+func intoRoot(t *testing.T) systemd {
+	t.Helper()
+	temp, err := filepath.EvalSymlinks(os.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return systemd{root: t.TempDir(), below: temp}
 }
 
 // say runs a command line and returns all that it prints.
@@ -56,7 +69,7 @@ func TestInstallIntoARoot(t *testing.T) {
 	if _, err := exec.LookPath("systemctl"); err != nil {
 		t.Skip("no systemctl here, which is in Debian's package systemd")
 	}
-	m, data := systemd{root: t.TempDir()}, enrolled(t)
+	m, data := intoRoot(t), enrolled(t)
 	file := filepath.Join(m.root, "etc/systemd/system/caisey-agent.service")
 	wanted := filepath.Join(m.root, "etc/systemd/system/multi-user.target.wants/caisey-agent.service")
 
@@ -107,7 +120,7 @@ func TestInstallForAUser(t *testing.T) {
 	if err := os.Chown(data, 54321, -1); err != nil {
 		t.Fatal(err)
 	}
-	m := systemd{root: t.TempDir()}
+	m := intoRoot(t)
 	_, out, errOut := say(t, m, "install", "--data", data)
 	text, err := os.ReadFile(m.unitFile())
 	if err != nil || !strings.Contains(string(text), "\nUser=54321\n") {
@@ -121,17 +134,39 @@ func TestInstallOfAnExecutableOfOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := policy.Guarded(exe); err != nil {
-		t.Fatal(err)
-	}
 	if err := os.Chmod(exe, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = os.Chmod(exe, 0o755) }()
-	m := systemd{root: t.TempDir()}
+	m := intoRoot(t)
 	code, _, errOut := say(t, m, "install", "--data", enrolled(t))
-	if _, err := os.Lstat(m.unitFile()); err == nil || code != exitError || !strings.Contains(errOut, "can be written by others") {
+	if _, err := os.Lstat(m.unitFile()); err == nil || code != exitError || !strings.Contains(errOut, "can be written by others (mode 0777); chmod go-w "+exe) {
 		t.Error(code, errOut)
+	}
+}
+
+// Nor is anything that stands in a directory where everybody writes.
+func TestInstallInADirectoryOfAll(t *testing.T) {
+	if info, err := os.Stat(os.TempDir()); err != nil || info.Mode().Perm()&0o022 == 0 {
+		t.Skipf("%s is not for everybody: %v", os.TempDir(), err)
+	}
+	m := systemd{root: t.TempDir()}
+	code, out, errOut := say(t, m, "install", "--data", enrolled(t))
+	want := os.TempDir() + " is for everybody to write in"
+	if _, err := os.Lstat(m.unitFile()); err == nil || code != exitError || out != "" || !strings.Contains(errOut, want) || strings.Count(errOut, "\n") != 1 {
+		t.Error(code, out, errOut)
+	}
+}
+
+// A link to the data is followed once, when it is installed.
+func TestInstallBehindALink(t *testing.T) {
+	data, link := enrolled(t), filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(data, link); err != nil {
+		t.Fatal(err)
+	}
+	got, err := (&installCmd{Data: link}).setup()
+	if real, _ := filepath.EvalSymlinks(data); err != nil || got.data != real {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 
@@ -205,6 +240,16 @@ func TestStatusOfAnAgent(t *testing.T) {
 	}
 	code, out, _ = say(t, m, "status", "--data", data)
 	if code != exitError || !strings.Contains(out, file+" can not be used, so everything is refused: line 1: ") {
+		t.Error(code, out)
+	}
+	if err := os.WriteFile(file, []byte("read-only\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(data, "resume"), 5); err != nil {
+		t.Fatal(err)
+	}
+	code, out, _ = say(t, m, "status", "--data", data)
+	if code != exitError || !strings.Contains(out, "\nresume:     "+data+"/resume: it is damaged") || !strings.Contains(out, "endpoint clear") {
 		t.Error(code, out)
 	}
 	stop()

@@ -29,6 +29,9 @@ func (native) open(p service.Interface, s setup) (service.Service, error) {
 	})
 }
 
+// guard implements manager. The service runs as root, or as the system's account.
+func (native) guard(s setup) error { return guard{}.check(s) }
+
 // install implements manager.
 func (m native) install(_ context.Context, s setup) (did []string, err error) {
 	svc, err := m.open(&program{}, s)

@@ -26,7 +26,7 @@ type statusCmd struct {
 var errNotWell = errors.New("")
 
 // Run prints what there is to know. It fails unless the machine is enrolled, the
-// agent runs and its policy can be used.
+// agent runs, its policy can be used, and it has what shows that it is no copy.
 func (c *statusCmd) Run(ctx context.Context, services manager, s stream) error {
 	well := true
 	say := func(name, text string, ok bool) {
@@ -50,6 +50,9 @@ func (c *statusCmd) Run(ctx context.Context, services manager, s stream) error {
 		say("relay", enrolment.Addr+", key "+hex.EncodeToString(enrolment.RelayKey), true)
 		key, err := publicKey(filepath.Join(c.Data, "agent.key"))
 		say("key", key, err == nil)
+		if fault := agent.ResumeFault(c.Data); fault != "" {
+			say("resume", fault, false)
+		}
 	}
 	say("connection", connection(now, noted), true)
 	cfg := agent.Config{Data: c.Data, Policy: c.Policy}

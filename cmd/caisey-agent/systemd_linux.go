@@ -28,13 +28,23 @@ const unitName = serviceName + ".service"
 
 // systemd is the service manager of a Linux machine.
 type systemd struct {
-	root string // the top of its file system; "" is the machine at hand
+	root  string // the top of its file system; "" is the machine at hand
+	below string // of its guard
 }
 
 func (m systemd) unitFile() string { return filepath.Join(m.root+"/etc/systemd/system", unitName) }
 
 // live reports whether it is the machine that runs, and not one that is put together.
 func (m systemd) live() bool { return m.root == "" }
+
+// guard implements manager. The service runs as the owner of its data.
+func (m systemd) guard(s setup) error {
+	uid, err := uidOf(s.data)
+	if err != nil {
+		return err
+	}
+	return guard{user: uid, below: m.below}.check(s)
+}
 
 // install implements manager.
 func (m systemd) install(ctx context.Context, s setup) (did []string, err error) {
@@ -149,15 +159,20 @@ func (m systemd) ctl(ctx context.Context, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// ownerOf returns the user whose directory it is, and "" for root.
-func ownerOf(dir string) (string, error) {
+// uidOf returns the user whose directory it is.
+func uidOf(dir string) (uint32, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
-		return "", err
+		return 0, err
 	}
-	uid := info.Sys().(*syscall.Stat_t).Uid
-	if uid == 0 {
-		return "", nil
+	return info.Sys().(*syscall.Stat_t).Uid, nil
+}
+
+// ownerOf returns the name of the user whose directory it is, and "" for root.
+func ownerOf(dir string) (string, error) {
+	uid, err := uidOf(dir)
+	if err != nil || uid == 0 {
+		return "", err
 	}
 	id := strconv.FormatUint(uint64(uid), 10)
 	if u, err := user.LookupId(id); err == nil {

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/caisey/caisey/agent"
+	"github.com/caisey/caisey/agent/check/catalogue"
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/relay/fleet"
 )
@@ -88,7 +89,7 @@ func (d demoCmd) show(ctx context.Context, s *server, self console.Self, key dem
 		}
 		client, name, _ := demoEndpoint(i)
 		agents.Go(func() {
-			err := agent.Run(ctx, agent.Config{Data: d.agentDir(client, name), Relay: s.quicAddr.String(), Version: version, Log: log})
+			err := agent.Run(ctx, agent.Config{Data: d.agentDir(client, name), Relay: s.quicAddr.String(), Version: version, Log: log, Checks: catalogue.All()})
 			if err != nil && ctx.Err() == nil {
 				log.Error("demo agent ended", "endpoint", client+"/"+name, "err", err)
 			}

@@ -152,6 +152,15 @@ func (p *matrixPerson) call(ctx context.Context, words []string, out *bytes.Buff
 	case "Technicians":
 		got, err := b.Technicians(ctx)
 		return tell(out, got, err)
+	case "Checks":
+		got, err := b.Checks(ctx, sessionlog.EndpointID(arg))
+		return tell(out, got, err)
+	case "Packs":
+		got, err := b.Packs(ctx)
+		return tell(out, got, err)
+	case "Incidents":
+		got, err := b.Incidents(ctx)
+		return tell(out, got, err)
 	case "Tokens":
 		got, err := b.Tokens(ctx)
 		return tell(out, got, err)
@@ -244,13 +253,15 @@ func tell[T any](out *bytes.Buffer, got []T, err error) error {
 
 // intents are the intents that there are, by name.
 var intents = map[string]console.Intent{
-	"Open": console.Open{}, "Run": console.Run{}, "Cancel": console.Cancel{}, "Note": console.Note{}, "Close": console.Close{},
+	"Open": console.Open{}, "Run": console.Run{}, "Ask": console.Ask{}, "SavePack": console.SavePack{}, "Cancel": console.Cancel{}, "Note": console.Note{}, "Close": console.Close{},
 	"Approve": console.Approve{}, "Deny": console.Deny{}, "Override": console.Override{}, "ApplyPolicy": console.ApplyPolicy{},
 	"NewToken": console.NewToken{}, "RevokeToken": console.RevokeToken{}, "AddTechnician": console.AddTechnician{},
 	"GrantRole": console.GrantRole{}, "AddKey": console.AddKey{}, "RemoveKey": console.RemoveKey{},
 	"DisableTechnician": console.DisableTechnician{}, "EnableTechnician": console.EnableTechnician{},
 	"LabelEndpoint": console.LabelEndpoint{}, "RenameEndpoint": console.RenameEndpoint{}, "MoveEndpoint": console.MoveEndpoint{},
 	"ClearEndpoint": console.ClearEndpoint{}, "RevokeEndpoint": console.RevokeEndpoint{},
+	"OpenIncident": console.OpenIncident{}, "JoinIncident": console.JoinIncident{}, "CloseIncident": console.CloseIncident{},
+	"SetOnCall": console.SetOnCall{},
 }
 
 // intent returns an intent whose fields are given as FIELD=VALUE.
@@ -290,6 +301,12 @@ func set(v reflect.Value, fields []string) error {
 				return err
 			}
 			to.SetBool(yes)
+		case reflect.Int64: // a time.Duration
+			d, err := console.ParseDuration(value)
+			if err != nil {
+				return err
+			}
+			to.SetInt(int64(d))
 		case reflect.Slice:
 			to.Set(reflect.ValueOf(strings.Split(value, ",")))
 		case reflect.Map:

@@ -132,7 +132,7 @@ func (c *matrixCell) compare(w *matrixWorld, values map[string]string) {
 		absent[ph] = value
 		twin := nothing(part[1])
 		switch part[1] {
-		case "client", "name", "person", "off", "token", "self": // seen by whom nobody of the client may be
+		case "client", "name", "person", "off", "token", "self", "leader", "callee", "pack": // seen by whom nobody of the client may be
 		default:
 			if c.p.sees(part[2]) {
 				continue

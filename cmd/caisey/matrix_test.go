@@ -126,6 +126,10 @@ func (w *matrixWorld) staff() {
 	zebra := func(client string) { w.thing(w.root, "sealed", client, "") }
 	zebra("acme")
 	zebra("borealis")
+	for _, client := range []string{"acme", "borealis"} {
+		w.do(w.root, console.SavePack{Name: "first-" + client, Client: client, Text: "# of " + client + "\ntls.store paths=/etc/hostname\n"})
+		w.do(w.root, console.SavePack{Name: "lost-" + client, Client: client, Text: "db: @first-" + client + "\n"})
+	}
 	eventually(w.t, "the index has read the records", func() bool {
 		found, err := w.root.backend.Find(w.t.Context(), console.TextQuery{Text: "zebra"})
 		return err == nil && len(found.Hits) >= 2 && found.Behind == 0
@@ -183,6 +187,7 @@ func (x *matrixRun) cell(t *testing.T, row matrixRow, p *matrixPerson, sign byte
 	for _, client := range []string{"acme", "borealis"} { // so that every list has something of both
 		w.thing(p, "held", client, "")
 		w.thing(p, "token", client, "")
+		w.thing(p, "incident", client, "")
 	}
 	fresh := w.fresh()
 	values := map[string]string{}

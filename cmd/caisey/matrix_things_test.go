@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -78,9 +79,11 @@ func nothing(kind string) string {
 		return string(sessionlog.NewEndpointID())
 	case "live", "sealed", "mine", "busy", "held":
 		return string(sessionlog.NewSessionID())
+	case "incident":
+		return string(sessionlog.NewIncidentID())
 	case "busystep", "heldstep", "token":
 		return string(sessionlog.NewStepID())
-	case "client", "name", "label", "person", "off", "self":
+	case "client", "name", "label", "person", "off", "self", "leader", "callee", "pack":
 		return "nothing99"
 	}
 	return "" // what is no more there for some than for others
@@ -127,8 +130,15 @@ func (w *matrixWorld) make(p *matrixPerson, group, client string) made {
 	case "token":
 		id := w.do(w.root, console.NewToken{Client: client}).ID
 		return made{key: "token:" + client + ":" + id, values: map[string]string{"token": id}}
-	case "person", "off":
+	case "person", "off", "leader", "callee":
 		return w.makePerson(group, client, name)
+	case "incident", "mineincident":
+		w.open(by, client+"/db01") // so that it has a session
+		id := w.do(by, console.OpenIncident{Title: "fire at " + client, Client: client}).ID
+		return made{key: "incident:" + client + ":" + id, values: map[string]string{group: id}}
+	case "pack":
+		w.do(w.root, console.SavePack{Name: name, Client: client, Text: "tls.store\n"})
+		return made{key: "pack:" + client + ":" + name, values: map[string]string{group: name}}
 	case "live", "mine":
 		id := string(w.open(by, client+"/db01"))
 		return made{key: "session:" + client + ":" + id, values: map[string]string{group: id}}
@@ -151,8 +161,14 @@ func (w *matrixWorld) makePerson(group, client, name string) made {
 	if grants == nil {
 		grants = []string{client + "=viewer"}
 	}
+	if group == "leader" || group == "callee" {
+		grants = []string{client + "=lead"}
+	}
 	someone := w.person(name, grants...)
 	second := w.do(w.root, console.AddKey{Name: name, Key: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(newSigner(w.t).PublicKey())))}).ID
+	if group == "callee" {
+		w.do(w.root, console.SetOnCall{Name: name, Client: client, For: time.Hour})
+	}
 	if group == "off" {
 		w.do(w.root, console.DisableTechnician{Name: name})
 	}
@@ -199,7 +215,7 @@ func (w *matrixWorld) run(by *matrixPerson, id sessionlog.SessionID, command str
 // for that client.
 func (w *matrixWorld) secrets(known map[string]string, snap map[string]string) {
 	for key := range snap {
-		if kind, rest, _ := strings.Cut(key, ":"); kind != "person" && kind != "policy" {
+		if kind, rest, ok := strings.Cut(key, ":"); ok && kind != "person" {
 			client, id, _ := strings.Cut(rest, ":")
 			for _, word := range []string{id, client, "zebra-" + client, client + "-place"} {
 				known[word] = client

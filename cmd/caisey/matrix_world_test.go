@@ -106,10 +106,13 @@ func (w *matrixWorld) agentDir(client, name string) string {
 	return filepath.Join(w.dir, "agents", client, name)
 }
 
+// roleOf is the label role of endpoints by name.
+var roleOf = map[string]string{"db01": "db"}
+
 // enrol enrols an endpoint, whose agent does not run.
 func (w *matrixWorld) enrol(client, name, place string) {
 	w.t.Helper()
-	token := w.do(w.root, console.NewToken{Client: client, Labels: map[string]string{"at": place}}).Token
+	token := w.do(w.root, console.NewToken{Client: client, Labels: map[string]string{"at": place, "role": roleOf[name]}}).Token
 	cfg := agent.Config{Data: w.agentDir(client, name), Name: name, Version: version}
 	if _, err := agent.Enroll(w.t.Context(), token, cfg); err != nil {
 		w.t.Fatalf("enrol %s/%s: %v", client, name, err)
@@ -247,10 +250,20 @@ func (w *matrixWorld) snapshot() map[string]string {
 		out["endpoint:"+e.Client+":"+string(e.ID)] = fmt.Sprint(e.Name, e.Labels, e.Quarantined)
 	}
 	for _, t := range w.s.catalogue.Technicians() {
-		out["person:"+t.Name] = fmt.Sprint(t.Grants, t.Keys, t.Disabled)
+		out["person:"+t.Name] = fmt.Sprint(t.Grants, t.Keys, t.Disabled, w.s.catalogue.OnCall(t.Name))
 	}
 	for _, tok := range w.s.catalogue.Tokens() {
 		out["token:"+tok.Client+":"+tok.ID] = fmt.Sprint(tok.Used, tok.Uses, tok.Labels)
+	}
+	for _, p := range w.s.catalogue.Packs() {
+		key := "pack:" + p.Client + ":" + p.Name
+		if p.Client == "" {
+			key = "everyone's pack " + p.Name
+		}
+		out[key] = p.Text
+	}
+	for _, i := range w.s.catalogue.Incidents() {
+		out["incident:"+i.Client+":"+string(i.ID)] = fmt.Sprint(i.Title, i.Closed, i.People)
 	}
 	var sessions []console.Session
 	var waits []console.Approval
@@ -262,7 +275,7 @@ func (w *matrixWorld) snapshot() map[string]string {
 		out["waiting:"+a.Client+":"+string(a.Step)] = fmt.Sprint(a.Granted)
 	}
 	for _, s := range sessions {
-		out["session:"+s.Client+":"+string(s.ID)] = fmt.Sprint(s.Technician, s.Name, s.Closed, s.Events, s.Steps)
+		out["session:"+s.Client+":"+string(s.ID)] = fmt.Sprint(s.Technician, s.Name, s.Closed, s.Events, s.Steps, s.Incident)
 	}
 	return out
 }

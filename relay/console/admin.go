@@ -120,6 +120,8 @@ type Technician struct {
 	Keys     []string `json:"keys"`
 	Disabled bool     `json:"disabled"`
 	Why      string   `json:"why,omitempty"` // of Disabled
+	// OnCall says until when the person is on call, by client.
+	OnCall map[string]time.Time `json:"on_call,omitempty"`
 }
 
 // A Token is an enrolment token that can still be used, without its secret.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caisey/caisey/sessionlog"
+	"github.com/caisey/caisey/sessionlog/check"
 )
 
 // A Backend is a relay as one technician sees it. Its methods may be called
@@ -44,6 +45,14 @@ type Backend interface {
 	// Inbox follows the steps that wait for an answer, as far as the technician may
 	// see them.
 	Inbox(ctx context.Context) (Inbox, error)
+	// Incidents returns the incidents of the clients that the technician may see,
+	// newest first.
+	Incidents(ctx context.Context) ([]Incident, error)
+	// Checks returns what an endpoint can be asked, by name; with an empty id, what any
+	// endpoint can that the technician may see.
+	Checks(ctx context.Context, id sessionlog.EndpointID) ([]check.Spec, error)
+	// Packs returns what the teams ask first, as far as the technician may see it.
+	Packs(ctx context.Context) ([]Pack, error)
 	// Policy returns the rules by which the relay decides.
 	Policy(ctx context.Context) (Policy, error)
 	// Record returns the file of a session's record as it is now: what can be
@@ -154,6 +163,8 @@ type Session struct {
 	Events     sessionlog.Seq        `json:"events"`
 	Steps      int                   `json:"steps"`
 	Running    int                   `json:"running"` // steps that have not ended
+	// Incident is the one that the session belongs to; empty if there is none.
+	Incident sessionlog.IncidentID `json:"incident,omitempty"`
 }
 
 // Path returns "client/name" of the session's endpoint.
@@ -164,6 +175,8 @@ type Query struct {
 	ID     sessionlog.SessionID // a whole ID, or how it begins
 	Client string
 	By     string // technician
+	// Incident leaves out sessions that do not belong to it. It is a whole ID.
+	Incident sessionlog.IncidentID
 	// Since leaves out sessions whose newest event is older.
 	Since time.Time
 	// Limit is the most sessions to return. If zero, 1,000.

@@ -13,6 +13,9 @@ type TextQuery struct {
 	Text   string
 	Client string
 	By     string // technician
+	// Incident leaves out records of sessions that do not belong to it. It is a whole
+	// ID.
+	Incident sessionlog.IncidentID
 	// Since and Until bound the time of the event.
 	Since, Until time.Time
 	// Limit is the most hits to return. If zero, 100.

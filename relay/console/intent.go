@@ -31,6 +31,22 @@ type Run struct {
 	Reason, Undo string
 }
 
+// Ask asks for a check in a session, as a new step.
+type Ask struct {
+	Session sessionlog.SessionID
+	// Step is as in Run.
+	Step  sessionlog.StepID
+	Check string
+	// Args are by parameter; the check's own defaults stand for what is missing.
+	Args map[string]string
+	// Timeout is how long it may take. If zero, what the check declares.
+	Timeout time.Duration
+	// Targets, Reason and Undo are as in Run. If Undo is empty, it is what the check
+	// declares.
+	Targets      int
+	Reason, Undo string
+}
+
 // Cancel asks for the early end of a step.
 type Cancel struct {
 	Session sessionlog.SessionID
@@ -50,6 +66,7 @@ type Close struct {
 
 func (Open) intent()   {}
 func (Run) intent()    {}
+func (Ask) intent()    {}
 func (Cancel) intent() {}
 func (Note) intent()   {}
 func (Close) intent()  {}
@@ -60,7 +77,7 @@ type Receipt struct {
 	Session sessionlog.SessionID
 	// Seq is the event that records it; a Feed from Seq sees it and all after.
 	Seq sessionlog.Seq
-	// ID names what a NewToken or AddTechnician made.
+	// ID names what a NewToken, AddTechnician or OpenIncident made.
 	ID string
 	// Token is the text of a new enrolment token.
 	Token string

@@ -1,4 +1,5 @@
-// Package fleet is the catalogue: clients, endpoints, technicians and tokens.
+// Package fleet is the catalogue: clients, endpoints, technicians, tokens and
+// incidents.
 //
 // Its history is a log like any session's: every change is an event that is on
 // disk before it holds, and what holds now is the fold of those events.
@@ -45,7 +46,11 @@ type Catalogue struct {
 	tokens      map[string]*token        // by hex of the hash
 	retired     map[string]bool          // keys of agents that were revoked, in hex
 	removed     map[sessionlog.SessionID]bool
+	incidents   map[sessionlog.IncidentID]*incident
+	working     map[workplace]sessionlog.IncidentID // joined last; it may be closed
+	onCall      map[workplace]time.Time             // until when; it may be over
 	policy      console.Policy
+	packs       map[shelf]console.Pack
 	rights      uint64        // grows whenever it changes who may do what
 	changed     chan struct{} // closed and replaced at every change
 }
@@ -74,6 +79,10 @@ func Open(ctx context.Context, log sessionlog.Log, cfg Config) (*Catalogue, erro
 		tokens:      map[string]*token{},
 		retired:     map[string]bool{},
 		removed:     map[sessionlog.SessionID]bool{},
+		incidents:   map[sessionlog.IncidentID]*incident{},
+		working:     map[workplace]sessionlog.IncidentID{},
+		onCall:      map[workplace]time.Time{},
+		packs:       map[shelf]console.Pack{},
 		changed:     make(chan struct{}),
 	}
 	if c.clock == nil {
@@ -248,6 +257,13 @@ func (c *Catalogue) apply(ev sessionlog.Event) error {
 		err = c.applyEndpoint(ev)
 	case ApprovalAnswered:
 		return nil // changes nothing
+	case IncidentOpened, IncidentJoined, IncidentClosed:
+		err = c.applyIncident(ev)
+	case OnCallSet, OnCallEnded:
+		c.rights++
+		err = c.applyOnCall(ev)
+	case PackSaved:
+		err = c.applyPack(ev)
 	case PolicyApplied:
 		c.rights++
 		err = c.applyPolicy(ev)

@@ -27,11 +27,16 @@ type Answered struct {
 	Session sessionlog.SessionID `json:"session"`
 	Client  string               `json:"client"`
 	Step    sessionlog.StepID    `json:"step"`
-	// Answer is the kind of the event in the session's record.
+	// Answer is the kind of the event in the session's record: what somebody answered,
+	// or why nobody had to.
 	Answer sessionlog.Kind `json:"answer"`
 	Digest string          `json:"digest"`
 	Key    string          `json:"key,omitempty"`
 	Why    string          `json:"why,omitempty"`
+	// Of and By are those of sessionlog.Reused, and Rules those of sessionlog.Waived.
+	Of    sessionlog.StepID `json:"of,omitempty"`
+	By    []string          `json:"by,omitempty"`
+	Rules []string          `json:"rules,omitempty"`
 }
 
 // ApplyPolicy makes text the policy. Whoever calls it has checked that it is one. by

@@ -32,7 +32,8 @@ type Config struct {
 	// Most is the most addresses that are remembered, of those that failed and of
 	// those that proved themselves each. If zero, 4096.
 	Most int
-	// Clock tells the time. If nil, time.Now.
+	// Clock tells the time. If nil, the wall clock: a wait ends at a date, also on a
+	// machine that slept meanwhile.
 	Clock func() time.Time
 }
 
@@ -69,7 +70,7 @@ func New(cfg Config) *Box {
 		cfg.Most = 4096
 	}
 	if cfg.Clock == nil {
-		cfg.Clock = time.Now
+		cfg.Clock = func() time.Time { return time.Now().Round(0) }
 	}
 	return &Box{cfg: cfg, failed: map[netip.Addr]failures{}, known: map[netip.Addr]time.Time{}}
 }
@@ -90,6 +91,17 @@ func Network(a net.Addr) netip.Addr {
 	return addr
 }
 
+// Site returns who counts as one of those that have many networks: an IPv6 /48. ok is
+// false for all others.
+func Site(a net.Addr) (site netip.Addr, ok bool) {
+	from := Network(a)
+	if !from.Is6() {
+		return netip.Addr{}, false
+	}
+	p, err := from.Prefix(48)
+	return p.Addr(), err == nil
+}
+
 // Wait returns how long from must wait before it may try again; 0 is not at all.
 func (b *Box) Wait(from netip.Addr) time.Duration {
 	b.mu.Lock()
@@ -98,7 +110,15 @@ func (b *Box) Wait(from netip.Addr) time.Duration {
 	if b.knownLocked(from, now) {
 		return 0
 	}
-	return max(0, b.failed[from].until.Sub(now))
+	return max(0, b.currentLocked(from, now).until.Sub(now))
+}
+
+// currentLocked returns the failures of from that still count.
+func (b *Box) currentLocked(from netip.Addr, now time.Time) failures {
+	if f := b.failed[from]; !b.staleLocked(f, now) {
+		return f
+	}
+	return failures{}
 }
 
 // Known reports whether from has lately proved itself.
@@ -108,7 +128,10 @@ func (b *Box) Known(from netip.Addr) bool {
 	return b.knownLocked(from, b.cfg.Clock())
 }
 
-func (b *Box) knownLocked(from netip.Addr, now time.Time) bool { return now.Before(b.known[from]) }
+func (b *Box) knownLocked(from netip.Addr, now time.Time) bool {
+	left := b.known[from].Sub(now)
+	return left > 0 && left <= 2*b.cfg.Trust // more is from before the clock was put back
+}
 
 // Failed says that somebody at from did not prove themselves.
 func (b *Box) Failed(from netip.Addr) {
@@ -118,13 +141,10 @@ func (b *Box) Failed(from netip.Addr) {
 	if b.knownLocked(from, now) {
 		return
 	}
-	f, ok := b.failed[from]
-	if !ok && len(b.failed) >= b.cfg.Most {
+	if _, ok := b.failed[from]; !ok && len(b.failed) >= b.cfg.Most {
 		b.forgetLocked(now)
 	}
-	if b.staleLocked(f, now) {
-		f = failures{}
-	}
+	f := b.currentLocked(from, now)
 	f.n++
 	f.until = now
 	if over := f.n - b.cfg.Free; over > 0 {
@@ -144,8 +164,10 @@ func (b *Box) Proved(from netip.Addr) {
 	b.known[from] = b.cfg.Clock().Add(b.cfg.Trust)
 }
 
+// staleLocked reports whether failures are so old that they no longer count, or from
+// before the clock was put back: nobody waits for a date that is years ahead.
 func (b *Box) staleLocked(f failures, now time.Time) bool {
-	return now.After(f.until.Add(b.cfg.Forget))
+	return now.After(f.until.Add(b.cfg.Forget)) || f.until.Sub(now) > b.cfg.Longest+b.cfg.Forget
 }
 
 // forgetLocked makes room for one: all that are stale go; if there are none, one

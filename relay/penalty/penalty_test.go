@@ -74,6 +74,40 @@ func TestWhoProvedThemselvesIsLetIn(t *testing.T) {
 	}
 }
 
+// A machine whose clock was years ahead does not keep anybody out, or in, until then.
+func TestClockThatWasPutBack(t *testing.T) {
+	c := newClock()
+	b := New(Config{Free: 1, Clock: c.time})
+	for range 20 {
+		b.Failed(stranger)
+	}
+	b.Proved(other)
+	c.pass(-2 * time.Second) // as clocks are put right
+	if b.Wait(stranger) == 0 || !b.Known(other) {
+		t.Error("two seconds back, and all is forgotten")
+	}
+	c.pass(-10 * 365 * 24 * time.Hour)
+	if d := b.Wait(stranger); d != 0 {
+		t.Errorf("an address has to wait for %v", d)
+	}
+	if b.Known(other) {
+		t.Error("an address is trusted for ten years")
+	}
+	b.Failed(stranger)
+	b.Failed(stranger)
+	if d := b.Wait(stranger); d != time.Second {
+		t.Errorf("after two failures an address has to wait for %v", d)
+	}
+}
+
+// Without a clock of its own a Box counts by dates: time in which the machine sleeps
+// counts, which Go's monotonic clock leaves out on Linux.
+func TestWaitsAreDates(t *testing.T) {
+	if now := New(Config{}).cfg.Clock(); now.String() != now.Round(0).String() {
+		t.Errorf("%s has a monotonic reading", now)
+	}
+}
+
 func TestMemoryIsBounded(t *testing.T) {
 	c := newClock()
 	b := New(Config{Free: 1, Most: 64, Clock: c.time})
@@ -119,5 +153,24 @@ func TestNetwork(t *testing.T) {
 	}
 	if Network(&net.UnixAddr{Name: "x"}).IsValid() {
 		t.Error("a socket's name became an address")
+	}
+}
+
+func TestSite(t *testing.T) {
+	for in, want := range map[string]string{
+		"[2001:db8:1:2:3:4:5:6]:22": "2001:db8:1::", "[2001:db8:1:ffff::]:22": "2001:db8:1::",
+		"192.0.2.1:22": "", "[::ffff:192.0.2.1]:22": "",
+	} {
+		ap, err := netip.ParseAddrPort(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ok := Site(net.TCPAddrFromAddrPort(ap))
+		if ok != (want != "") || ok && got.String() != want {
+			t.Errorf("%s: %s, %t, want %q", in, got, ok, want)
+		}
+	}
+	if _, ok := Site(&net.UnixAddr{Name: "x"}); ok {
+		t.Error("a socket's name became a site")
 	}
 }

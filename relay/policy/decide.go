@@ -14,6 +14,7 @@ import (
 type Request struct {
 	Technician string
 	Role       console.Role // of the technician, for the endpoint's client
+	OnCall     bool         // whether the technician is on call there
 	// Effect is "read", "probe", "shell" or "change".
 	Effect   string
 	Endpoint console.Endpoint
@@ -62,14 +63,14 @@ func (s *Set) Decide(r Request) Decision {
 	return Decision{Verdict: Refuse, Rules: rules}
 }
 
-// MayApprove says whether somebody, who has role for the endpoint's client, may
-// approve r. Nobody may approve their own.
-func (s *Set) MayApprove(r Request, technician string, role console.Role) Decision {
+// MayApprove says whether somebody, who has role for the endpoint's client and may be
+// on call there, may approve r. Nobody may approve their own.
+func (s *Set) MayApprove(r Request, technician string, role console.Role, onCall bool) Decision {
 	if technician == r.Technician {
 		return Decision{Verdict: Refuse, Rules: []string{"nobody approves their own"}}
 	}
 	n := approvals(r)
-	r.Technician, r.Role = technician, role
+	r.Technician, r.Role, r.OnCall = technician, role, onCall
 	allowed, rules := s.ask(r, "approve", n)
 	if allowed {
 		return Decision{Verdict: Allow, Rules: rules}

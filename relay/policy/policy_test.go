@@ -91,9 +91,26 @@ func TestMayApprove(t *testing.T) {
 	r := Request{Technician: "ana", Role: "admin", Effect: "change", Endpoint: endpoint("acme/dc01", "tier=prod"), Now: time.Now()}
 	for name, want := range map[string]Verdict{"ana lead": Refuse, "bo lead": Allow, "bo admin": Allow, "bo technician": Refuse, "cy lead": Refuse, "di ": Refuse} {
 		who, role, _ := strings.Cut(name, " ")
-		if got := s.MayApprove(r, who, console.Role(role)); got.Verdict != want {
+		if got := s.MayApprove(r, who, console.Role(role), false); got.Verdict != want {
 			t.Errorf("%s: %+v", name, got)
 		}
+	}
+}
+
+func TestOnCall(t *testing.T) {
+	s := parse(t, Default+`
+@id("one") forbid (principal, action == Action::"change", resource) when { context.approvals < 1 } unless { principal.onCall };
+@id("call") forbid (principal, action == Action::"approve", resource) unless { principal.onCall };`)
+	r := Request{Technician: "ana", Role: "lead", Effect: "change", Endpoint: endpoint("acme/dc01", ""), Now: time.Now()}
+	if d := s.Decide(r); d.Verdict != Hold || d.Need != 1 {
+		t.Errorf("off call: %+v", d)
+	}
+	r.OnCall = true
+	if d := s.Decide(r); d.Verdict != Allow {
+		t.Errorf("on call: %+v", d)
+	}
+	if s.MayApprove(r, "bo", "lead", false).Verdict != Refuse || s.MayApprove(r, "bo", "lead", true).Verdict != Allow {
+		t.Error("it is the asker who is asked about, not the approver")
 	}
 }
 
@@ -145,7 +162,7 @@ func FuzzParse(f *testing.F) {
 		if d.Verdict == Allow && len(d.Rules) == 0 || d.Verdict == Hold && (d.Need < 1 || d.Need > MaxApprovals) {
 			t.Errorf("%+v", d)
 		}
-		if s.MayApprove(r, "ana", "admin").Verdict != Refuse {
+		if s.MayApprove(r, "ana", "admin", true).Verdict != Refuse {
 			t.Error("ana approves her own")
 		}
 		if again, err := Parse(s.Text()); err != nil || !reflect.DeepEqual(again.Decide(r), d) {

@@ -5,7 +5,10 @@ func Schema() string { return schemaText }
 
 const schemaText = `// Who asks. A lead is in Role::"technician" and Role::"viewer", too.
 entity Role;
-entity Technician in [Role] { name: String };
+entity Technician in [Role] {
+  name: String,
+  onCall: Bool  // a lead or more who is on call for the endpoint's client now
+};
 
 // Where. Labels are tags: resource.hasTag("tier") && resource.getTag("tier") == "prod".
 entity Client;

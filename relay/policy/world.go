@@ -21,7 +21,7 @@ func (s *Set) world(r Request) *world {
 	return &world{
 		technician: types.Entity{
 			UID: types.NewEntityUID("Technician", types.String(r.Technician)), Parents: s.roles[r.Role],
-			Attributes: types.NewRecord(types.RecordMap{"name": types.String(r.Technician)}),
+			Attributes: types.NewRecord(types.RecordMap{"name": types.String(r.Technician), "onCall": types.Boolean(r.OnCall)}),
 		},
 		endpoint: types.Entity{
 			UID:     types.NewEntityUID("Endpoint", types.String(r.Endpoint.ID)),

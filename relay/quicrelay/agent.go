@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/quic-go/quic-go"
 
@@ -32,6 +31,7 @@ func (s *Server) agent(conn *quic.Conn, key ed25519.PublicKey) error {
 	if hello == nil {
 		return refuse(stream, wire.Refused_CODE_UNSUPPORTED, "say hello first")
 	}
+	placeOf(conn).hear()
 	steps, err := stepIDs(hello.GetSteps())
 	if err != nil {
 		return err
@@ -47,18 +47,26 @@ func (s *Server) agent(conn *quic.Conn, key ed25519.PublicKey) error {
 		Endpoint: ep.ID, Link: &link{conn}, Steps: steps, Transport: "quic",
 		Host: m.Host, OS: m.OS, Arch: m.Arch, Version: m.Version, Effects: effects(hello.GetEffects()),
 	}
+	if sum := hello.GetChecks(); len(sum) != 0 {
+		if len(sum) != len(arrival.Checks) {
+			return invalid("hello has a sum of %d bytes", len(sum))
+		}
+		arrival.Checks = relay.Sum(sum)
+	}
 	// Welcome goes first: steps may only follow it, and an agent that is gone
 	// again never counts as connected.
-	welcome := &wire.Welcome{Client: ep.Client, Name: ep.Name, Resume: resume}
+	welcome := &wire.Welcome{Client: ep.Client, Name: ep.Name, Resume: resume, TellChecks: !s.cfg.Relay.Knows(arrival.Checks)}
 	if err := wire.Write(stream, &wire.ToAgent{Message: &wire.ToAgent_Welcome{Welcome: welcome}}); err != nil {
 		return fmt.Errorf("welcome agent: %w", err)
 	}
-	welcomed(conn)
+	placeOf(conn).free()
 	detach := s.cfg.Relay.Attach(arrival)
 	defer detach()
 	defer context.AfterFunc(conn.Context(), detach)()
 	s.cfg.Log.Info("agent connected", "endpoint", ep.Path())
-	return s.listen(ep.ID, stream, r, detach)
+	s.saw(ep.ID, conn)
+	defer s.saw(ep.ID, conn) // who was here until now is no stranger
+	return (&talk{s: s, id: ep.ID, given: resume, detach: detach}).listen(stream, r)
 }
 
 func stepIDs(in []string) ([]sessionlog.StepID, error) {
@@ -93,44 +101,6 @@ func effects(said []string) []string {
 		return []string{console.NoEffect}
 	}
 	return out
-}
-
-// listen answers heartbeats until the control stream ends. An agent that drains
-// gets no new steps, but what it still has to tell of those it ran is heard.
-func (s *Server) listen(id sessionlog.EndpointID, stream *quic.Stream, r *wire.Reader, detach func()) error {
-	for {
-		var m wire.FromAgent
-		if err := r.Read(&m); err != nil {
-			return fmt.Errorf("control stream: %w", err)
-		}
-		var reply *wire.ToAgent
-		switch {
-		case m.GetHeartbeat() != nil:
-			beat := m.GetHeartbeat()
-			if beat.GetRoundTrip() > 0 {
-				s.cfg.Relay.Clock(id, time.Duration(beat.GetClockOffset()))
-			}
-			reply = &wire.ToAgent{Message: &wire.ToAgent_Heartbeat{Heartbeat: &wire.Heartbeat{
-				AgentTime: beat.GetAgentTime(), RelayTime: time.Now().UnixNano(), Padding: make([]byte, wire.HeartbeatPadding),
-			}}}
-		case m.GetHello() != nil: // a later one says what its policy allows now
-			s.cfg.Relay.Effects(id, effects(m.GetHello().GetEffects()))
-			continue
-		case m.GetKept() != nil:
-			s.resumes.kept(id, m.GetKept().GetResume())
-			continue
-		case m.GetDrain() != nil:
-			detach()
-			continue
-		default:
-			reply = &wire.ToAgent{Message: &wire.ToAgent_Refused{Refused: &wire.Refused{
-				Code: wire.Refused_CODE_UNSUPPORTED, Why: "not known here",
-			}}}
-		}
-		if err := wire.Write(stream, reply); err != nil {
-			return fmt.Errorf("control stream: %w", err)
-		}
-	}
 }
 
 // A link is an agent's connection as the relay sees it.

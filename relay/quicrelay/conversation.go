@@ -91,10 +91,10 @@ func clock(ns int64) time.Time {
 }
 
 func stream(s wire.Stream) (sessionlog.Stream, error) {
-	if s != wire.Stream_STREAM_STDOUT && s != wire.Stream_STREAM_STDERR {
-		return 0, invalid("agent named stream %d", s)
+	if out := sessionlog.Stream(s); int(out) == int(s) && out.Valid() {
+		return out, nil
 	}
-	return sessionlog.Stream(s), nil
+	return 0, invalid("agent named stream %d", s)
 }
 
 func output(o *wire.Output) (relay.Report, error) {

@@ -25,16 +25,17 @@ func (s *Server) enroll(conn *quic.Conn, key ed25519.PublicKey) error {
 	var first wire.FromAgent
 	stream, _, err := control(conn, &first)
 	if err != nil {
-		s.box.Failed(from)
 		return err
-	}
-	if wait := s.box.Wait(from); wait > 0 {
-		return refuse(stream, wire.Refused_CODE_BUSY, fmt.Sprintf(
-			"too many tokens from this address were not good; try again in %v", wait.Round(time.Second)+time.Second))
 	}
 	ask := first.GetEnroll()
 	if ask == nil {
 		return refuse(stream, wire.Refused_CODE_UNSUPPORTED, "enroll first")
+	}
+	placeOf(conn).hear()
+	if wait := s.box.Wait(from); wait > 0 {
+		s.gate.failed(originOf(conn.RemoteAddr())) // whoever goes on is not even told
+		return refuse(stream, wire.Refused_CODE_BUSY, fmt.Sprintf(
+			"too many tokens from this address were not good; try again in %v", wait.Round(time.Second)+time.Second))
 	}
 	ep, err := s.cfg.Fleet.Redeem(context.WithoutCancel(s.ctx), fleet.Redemption{
 		Hash: wire.HashSecret(ask.GetSecret()), Key: key, Name: ask.GetName(),
@@ -53,6 +54,7 @@ func (s *Server) enroll(conn *quic.Conn, key ed25519.PublicKey) error {
 		return refuse(stream, wire.Refused_CODE_BUSY, "the relay could not record it")
 	}
 	s.box.Proved(from)
+	s.saw(ep.ID, conn)
 	s.cfg.Log.Info("endpoint enrolled", "endpoint", ep.Path())
 	return answer(stream, &wire.ToAgent{Message: &wire.ToAgent_Enrolled{Enrolled: &wire.Enrolled{
 		Endpoint: string(ep.ID), Client: ep.Client, Name: ep.Name,
@@ -61,7 +63,7 @@ func (s *Server) enroll(conn *quic.Conn, key ed25519.PublicKey) error {
 
 // refuse says no, and returns that as the connection's end.
 func refuse(stream *quic.Stream, code wire.Refused_Code, why string) error {
-	err := answer(stream, &wire.ToAgent{Message: &wire.ToAgent_Refused{Refused: &wire.Refused{Code: code, Why: why}}})
+	err := answer(stream, refusal(code, why))
 	return errors.Join(&protocolError{wire.CodeDenied, errors.New(why)}, err)
 }
 

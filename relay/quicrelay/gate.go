@@ -18,10 +18,19 @@ import (
 const (
 	// maxHandshakes is the most connections that are not welcome yet.
 	maxHandshakes = 512
+	// reservedHandshakes is how many of them are for networks from which an endpoint
+	// was welcome lately.
+	reservedHandshakes = maxHandshakes / 4
 	// maxUnverified is the most of them whose address may be made up.
 	maxUnverified = 256
-	// maxHandshakesPerAddr is the most of them from one address that is not.
+	// maxHandshakesPerAddr is the most of them from one address that is not: an IPv4
+	// address, or an IPv6 /64.
 	maxHandshakesPerAddr = 64
+	// maxHandshakesPerSite is the most of them from one IPv6 /48.
+	maxHandshakesPerSite = 128
+	// sitePatience is how many times as often as a /64 a /48 may be silent before it
+	// has to wait.
+	sitePatience = 8
 	// handshakesPerSecond is from how many on an address has to be shown by a Retry.
 	handshakesPerSecond = 50
 	// handshakeTimeout is how long the other side may be silent in the handshake.
@@ -31,20 +40,51 @@ const (
 	placeTime = 20 * time.Second
 )
 
+// limits are how many places a gate has.
+type limits struct{ all, reserved, unverified, perAddr, perSite int }
+
 // A gate counts the connections that are not welcome yet.
 type gate struct {
-	clock func() time.Time // static
+	// Static.
+	clock  func() time.Time // of the allowance: rates are no dates
+	silent *penalty.Box     // of networks that came and said nothing
+	sites  *penalty.Box     // of /48 that did
+	known  *known
 
 	mu         sync.Mutex // guards what follows
-	pending    map[netip.Addr]int
+	most       limits
+	pending    map[netip.Addr]int // by IPv4 address and /64
+	perSite    map[netip.Addr]int // by /48
 	total      int
 	unverified int
 	allowance  float64 // of handshakes that need no Retry
 	at         time.Time
 }
 
-func newGate() *gate {
-	return &gate{clock: time.Now, pending: map[netip.Addr]int{}, allowance: handshakesPerSecond}
+// newGate returns one that makes silent networks wait as p says.
+func newGate(p penalty.Config) *gate {
+	g := &gate{
+		clock: time.Now, silent: penalty.New(p), known: newKnown(func() time.Time { return time.Now().Round(0) }, maxKnown),
+		most:    limits{maxHandshakes, reservedHandshakes, maxUnverified, maxHandshakesPerAddr, maxHandshakesPerSite},
+		pending: map[netip.Addr]int{}, perSite: map[netip.Addr]int{}, allowance: handshakesPerSecond,
+	}
+	if p.Free == 0 {
+		p.Free = 5
+	}
+	p.Free *= sitePatience
+	g.sites = penalty.New(p)
+	return g
+}
+
+// An origin is where a connection comes from.
+type origin struct {
+	network netip.Addr
+	site    netip.Addr // of IPv6 only
+}
+
+func originOf(a net.Addr) origin {
+	site, _ := penalty.Site(a)
+	return origin{penalty.Network(a), site}
 }
 
 // suspect reports whether a handshake has to begin with a Retry: one roundtrip, for
@@ -57,67 +97,94 @@ func (g *gate) suspect(net.Addr) bool {
 		g.allowance = min(handshakesPerSecond, g.allowance+now.Sub(g.at).Seconds()*handshakesPerSecond)
 	}
 	g.at = now
-	// Few at a time, held for long, use up no allowance but the places.
-	if g.allowance < 1 || g.unverified >= maxUnverified/2 {
+	// Few at a time, held for long, use up no allowance but the places. What is
+	// reserved is so for those who have shown where they are.
+	if g.allowance < 1 || g.unverified >= g.most.unverified/2 || g.total >= g.strangersLocked()/2 {
 		return true
 	}
 	g.allowance--
 	return false
 }
 
-var errCrowded = errors.New("too many handshakes at once")
+// strangersLocked returns from how many connections on only known networks get in.
+func (g *gate) strangersLocked() int { return g.most.all - g.most.reserved }
 
-type placeKey struct{}
-
-// A place is one connection's among those that are not welcome yet.
-type place struct {
-	free func() // gives it back; any call but the first does nothing
+// wait returns how long from is turned away because it came and said nothing.
+func (g *gate) wait(from origin) time.Duration {
+	wait := g.silent.Wait(from.network)
+	if from.site.IsValid() {
+		wait = max(wait, g.sites.Wait(from.site))
+	}
+	return wait
 }
+
+// failed notes that somebody came from there for nothing. Where endpoints come from,
+// that is forgiven: whoever shares an address with an attacker must still come in.
+func (g *gate) failed(from origin) {
+	if g.known.has(from.network) {
+		return
+	}
+	g.silent.Failed(from.network)
+	if from.site.IsValid() {
+		g.sites.Failed(from.site)
+	}
+}
+
+var (
+	errCrowded = errors.New("too many handshakes at once")
+	errSilent  = errors.New("too many connections from this address said nothing")
+)
 
 // admit takes a place for a connection that begins. It is given back when the
 // connection is welcome or ends, whatever is first.
 func (g *gate) admit(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
-	p, err := g.take(penalty.Network(info.RemoteAddr), info.AddrVerified)
+	p, err := g.take(originOf(info.RemoteAddr), info.AddrVerified)
 	if err != nil {
 		return nil, err
 	}
-	context.AfterFunc(ctx, p.free)
+	context.AfterFunc(ctx, p.ended)
 	return context.WithValue(ctx, placeKey{}, p), nil
 }
 
-func (g *gate) take(from netip.Addr, verified bool) (*place, error) {
+func (g *gate) take(from origin, verified bool) (*place, error) {
+	known := verified && g.known.has(from.network)
+	if !known && g.wait(from) > 0 {
+		return nil, errSilent
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
-	case g.total >= maxHandshakes, !verified && g.unverified >= maxUnverified, verified && g.pending[from] >= maxHandshakesPerAddr:
+	case g.total >= g.most.all, !known && g.total >= g.strangersLocked():
+		return nil, errCrowded
+	case verified && g.crowdedLocked(from):
+		return nil, errCrowded
+	case !verified && g.unverified >= g.most.unverified:
 		return nil, errCrowded
 	case verified:
-		g.pending[from]++
+		g.countLocked(from, 1)
 	default:
 		g.unverified++
 	}
 	g.total++
-	p := &place{free: sync.OnceFunc(func() { g.put(from, verified) })}
-	timer := time.AfterFunc(placeTime, p.free)
-	free := p.free
-	p.free = func() { timer.Stop(); free() }
+	p := &place{gate: g, from: from, verified: verified}
+	p.timer = time.AfterFunc(placeTime, p.free)
 	return p, nil
 }
 
-func (g *gate) put(from netip.Addr, verified bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.total--
-	if !verified {
-		g.unverified--
-	} else if g.pending[from]--; g.pending[from] == 0 {
-		delete(g.pending, from)
-	}
+// crowdedLocked reports whether from has as many places as one may have.
+func (g *gate) crowdedLocked(from origin) bool {
+	return g.pending[from.network] >= g.most.perAddr ||
+		from.site.IsValid() && g.perSite[from.site] >= g.most.perSite
 }
 
-// welcomed gives a connection's place back.
-func welcomed(conn *quic.Conn) {
-	if p, ok := conn.Context().Value(placeKey{}).(*place); ok {
-		p.free()
+func (g *gate) countLocked(from origin, by int) {
+	add := func(m map[netip.Addr]int, key netip.Addr) {
+		if m[key] += by; m[key] == 0 {
+			delete(m, key)
+		}
+	}
+	add(g.pending, from.network)
+	if from.site.IsValid() {
+		add(g.perSite, from.site)
 	}
 }

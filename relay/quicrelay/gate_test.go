@@ -3,6 +3,8 @@ package quicrelay
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -13,10 +15,11 @@ import (
 
 	"github.com/caisey/caisey/relay/penalty"
 	"github.com/caisey/caisey/relay/wire"
+	"github.com/caisey/caisey/sessionlog"
 )
 
 func TestGateAsksForRetryWhenThereAreMany(t *testing.T) {
-	g := newGate()
+	g := newGate(penalty.Config{})
 	now := time.Unix(1e9, 0)
 	g.clock = func() time.Time { return now }
 	suspected := func(n int) (yes int) {
@@ -46,7 +49,7 @@ func TestGateAsksForRetryWhenThereAreMany(t *testing.T) {
 // Few handshakes at a time that are held for long use up no allowance: they must not
 // use up the places of those who are asked for nothing.
 func TestGateAsksForRetryWhenPlacesAreHeld(t *testing.T) {
-	g := newGate()
+	g := newGate(penalty.Config{})
 	now := time.Unix(1e9, 0)
 	g.clock = func() time.Time { return now }
 	for i := range maxUnverified / 2 {
@@ -54,7 +57,7 @@ func TestGateAsksForRetryWhenPlacesAreHeld(t *testing.T) {
 		if g.suspect(&net.UDPAddr{}) {
 			t.Fatalf("handshake %d needs a Retry", i)
 		}
-		p, err := g.take(netip.Addr{}, false)
+		p, err := g.take(origin{}, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,41 +69,193 @@ func TestGateAsksForRetryWhenPlacesAreHeld(t *testing.T) {
 	}
 }
 
-func TestGateHasFewPlaces(t *testing.T) {
-	g := newGate()
-	var held []*place
-	take := func(from string, verified bool) bool {
-		p, err := g.take(netip.MustParseAddr(from), verified)
-		if err == nil {
-			held = append(held, p)
-		}
-		return err == nil
+// at returns where connections from an address come from.
+func at(addr string) origin {
+	return originOf(net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(addr), 7000)))
+}
+
+// A crowd takes places and holds them.
+type crowd struct {
+	g    *gate
+	held []*place
+}
+
+func (c *crowd) take(from string, verified bool) bool {
+	p, err := c.g.take(at(from), verified)
+	if err == nil {
+		c.held = append(c.held, p)
 	}
+	return err == nil
+}
+
+// fill takes all that strangers may have, from addresses of their own.
+func (c *crowd) fill(t *testing.T) {
+	t.Helper()
+	addr := netip.MustParseAddr("198.51.100.0")
+	for len(c.held) < maxHandshakes-reservedHandshakes {
+		if addr = addr.Next(); !c.take(addr.String(), true) {
+			t.Fatalf("handshake %d was refused", len(c.held)+1)
+		}
+	}
+}
+
+func (c *crowd) empty(t *testing.T) {
+	t.Helper()
+	for _, p := range c.held {
+		p.free()
+		p.free() // twice is once
+	}
+	if g := c.g; g.total != 0 || g.unverified != 0 || len(g.pending) != 0 || len(g.perSite) != 0 {
+		t.Errorf("%d places, %d unverified, of %d addresses and %d sites are held by nobody", g.total, g.unverified, len(g.pending), len(g.perSite))
+	}
+}
+
+func TestGateHasFewPlaces(t *testing.T) {
+	c := &crowd{g: newGate(penalty.Config{})}
 	for i := range maxUnverified + 1 {
-		if ok := take("192.0.2.1", false); ok != (i < maxUnverified) {
+		if ok := c.take("192.0.2.1", false); ok != (i < maxUnverified) {
 			t.Fatalf("unverified handshake %d: %v", i+1, ok)
 		}
 	}
 	for i := range maxHandshakesPerAddr + 1 {
-		if ok := take("192.0.2.2", true); ok != (i < maxHandshakesPerAddr) {
+		if ok := c.take("192.0.2.2", true); ok != (i < maxHandshakesPerAddr) {
 			t.Fatalf("handshake %d of one address: %v", i+1, ok)
 		}
 	}
-	addr := netip.MustParseAddr("198.51.100.0")
-	for len(held) < maxHandshakes {
-		if addr = addr.Next(); !take(addr.String(), true) {
-			t.Fatalf("handshake %d was refused", len(held)+1)
-		}
-	}
-	if take("203.0.113.1", true) {
+	c.fill(t)
+	if c.take("203.0.113.1", true) {
 		t.Error("there are places without end")
 	}
-	for _, p := range held {
-		p.free()
-		p.free() // twice is once
+	c.empty(t)
+}
+
+// A /64 counts as one address, and a /48 has few more places than one.
+func TestSitesHaveFewPlaces(t *testing.T) {
+	c := &crowd{g: newGate(penalty.Config{})}
+	for i := range maxHandshakesPerAddr + 1 {
+		if ok := c.take(fmt.Sprintf("2001:db8:1:1::%x", i+1), true); ok != (i < maxHandshakesPerAddr) {
+			t.Fatalf("handshake %d of one /64: %v", i+1, ok)
+		}
 	}
-	if g.total != 0 || g.unverified != 0 || len(g.pending) != 0 {
-		t.Errorf("%d places, %d unverified, of %d addresses are held by nobody", g.total, g.unverified, len(g.pending))
+	for i := maxHandshakesPerAddr; i <= maxHandshakesPerSite; i++ {
+		if ok := c.take(fmt.Sprintf("2001:db8:1:%x::1", i+2), true); ok != (i < maxHandshakesPerSite) {
+			t.Fatalf("handshake %d of one /48: %v", i+1, ok)
+		}
+	}
+	if !c.take("2001:db8:2:1::1", true) {
+		t.Error("the /48 beside it is refused")
+	}
+	c.empty(t)
+}
+
+// What strangers cannot have is for networks where endpoints are, and for those only
+// if they have shown that they are there.
+func TestPlacesAreReservedForKnownNetworks(t *testing.T) {
+	c := &crowd{g: newGate(penalty.Config{})}
+	now := time.Unix(1e9, 0)
+	c.g.known.clock = func() time.Time { return now }
+	c.fill(t)
+	for i := range reservedHandshakes {
+		addr := fmt.Sprintf("203.0.113.%d", i)
+		c.g.known.saw(sessionlog.NewEndpointID(), at(addr).network)
+		if c.take(addr, false) {
+			t.Fatal("an address that may be made up has a place that is reserved")
+		}
+		if !c.take(addr, true) {
+			t.Fatalf("known network %d is refused", i+1)
+		}
+	}
+	if c.take("203.0.113.0", true) {
+		t.Error("there are places without end")
+	}
+	c.empty(t)
+	if c.held = nil; c.g.suspect(nil) {
+		t.Error("nobody is there, and all need a Retry")
+	}
+	now = now.Add(knownFor)
+	if c.fill(t); c.take("203.0.113.1", true) {
+		t.Error("a network is known a day after its endpoint was there")
+	}
+	if !c.g.suspect(nil) {
+		t.Error("places are scarce, and nobody is asked to show their address")
+	}
+	c.empty(t)
+}
+
+// Who says nothing is turned away, by address and by /48: if the address is theirs.
+func TestSilenceIsPenalised(t *testing.T) {
+	g := newGate(penalty.Config{Free: 2, First: time.Hour, Longest: time.Hour})
+	come := func(from string, verified bool, do ...func(*place)) error {
+		p, err := g.take(at(from), verified)
+		if err != nil {
+			return err
+		}
+		for _, f := range do {
+			f(p)
+		}
+		p.ended()
+		return nil
+	}
+	shows := func(p *place) {
+		if err := p.shown(); err != nil {
+			t.Error(err)
+		}
+	}
+	for range 10 {
+		if come("192.0.2.1", false) != nil || come("192.0.2.1", false, shows, (*place).hear) != nil || come("192.0.2.1", true, (*place).hear) != nil {
+			t.Fatal("who said what they came for, or may never have been there, is turned away")
+		}
+	}
+	for i, silent := range []func() error{
+		func() error { return come("192.0.2.1", false, shows) },
+		func() error { return come("192.0.2.1", true) },
+		func() error { return come("192.0.2.1", true, shows) },
+	} {
+		if err := silent(); err != nil {
+			t.Fatalf("silent connection %d: %v", i+1, err)
+		}
+	}
+	for _, verified := range []bool{false, true} {
+		if err := come("192.0.2.1", verified); !errors.Is(err, errSilent) {
+			t.Errorf("who was silent three times: %v", err)
+		}
+	}
+	if err := come("192.0.2.2", true); err != nil {
+		t.Errorf("another address: %v", err)
+	}
+	n := 0
+	for ; come(fmt.Sprintf("2001:db8:1:%x::1", n), true) == nil && n < 1000; n++ {
+	}
+	if n != 2*sitePatience+1 {
+		t.Errorf("a /48 is turned away after %d silent connections from as many /64", n)
+	}
+	if err := come("2001:db8:2::1", true); err != nil {
+		t.Errorf("the /48 beside it: %v", err)
+	}
+	g.known.saw("1", at("203.0.113.1").network)
+	for range 100 {
+		if err := come("203.0.113.1", true); err != nil {
+			t.Fatalf("who shares an address with an endpoint: %v", err)
+		}
+	}
+}
+
+// Who finishes a handshake without a Retry has shown an address as well, and has no
+// more places than others.
+func TestShownAddressesAreCounted(t *testing.T) {
+	g := newGate(penalty.Config{})
+	for i := range maxHandshakesPerAddr + 1 {
+		p, err := g.take(at("192.0.2.1"), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.free()
+		if err := p.shown(); (err == nil) != (i < maxHandshakesPerAddr) {
+			t.Errorf("connection %d: %v", i+1, err)
+		}
+	}
+	if g.unverified != 0 {
+		t.Errorf("%d still count as made up", g.unverified)
 	}
 }
 
@@ -117,13 +272,13 @@ func (g *gate) counts() (total, unverified int) {
 	return g.total, g.unverified
 }
 
-// await waits until so many connections are not welcome yet.
+// await waits until so many connections are not welcome yet, all at addresses shown.
 func (g *gate) await(t *testing.T, want int) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(10 * time.Second); ; <-tick.C {
-		if total, _ := g.counts(); total == want {
+	for end := time.Now().Add(time.Minute); ; <-tick.C {
+		if total, unverified := g.counts(); total == want && unverified == 0 {
 			return
 		} else if time.Now().After(end) {
 			t.Fatalf("%d connections hold a place, want %d", total, want)
@@ -141,19 +296,18 @@ func TestPlacesUnderFlood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if total, unverified := g.counts(); total != 1 || unverified != 1 {
-		t.Errorf("without a flood: %d places, %d unverified; want 1 and 1", total, unverified)
-	}
+	g.await(t, 1)
 	g.exhaust()
 	silent, err := s.dial(id, wire.ProtoEnroll)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if total, unverified := g.counts(); total != 2 || unverified != 1 {
-		t.Errorf("in a flood: %d places, %d unverified; want 2 and 1", total, unverified)
+	if total, unverified := g.counts(); total != 2 || unverified > 1 { // the first, until the relay has looked at it
+		t.Errorf("in a flood: %d places, %d unverified; want 2 and at most 1", total, unverified)
 	}
-	for range maxHandshakesPerAddr - 1 {
-		if _, err := g.take(netip.MustParseAddr("127.0.0.1"), true); err != nil {
+	g.await(t, 2)
+	for range maxHandshakesPerAddr - 2 {
+		if _, err := g.take(at("127.0.0.1"), true); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -161,16 +315,16 @@ func TestPlacesUnderFlood(t *testing.T) {
 		t.Errorf("one too many from this address: %v", err)
 	}
 	_, _ = silent.CloseWithError(0, ""), first.CloseWithError(0, "")
-	g.await(t, maxHandshakesPerAddr-1) // those taken above
+	g.await(t, maxHandshakesPerAddr-2) // those taken above
 	if _, err := s.hello(id, &wire.Hello{}); err != nil {
 		t.Errorf("an agent in a flood: %v", err)
 	}
-	g.await(t, maxHandshakesPerAddr-1) // it is welcome and holds none
+	g.await(t, maxHandshakesPerAddr-2) // it is welcome and holds none
 }
 
 // Bad tokens make an address wait, and good ones do not help it meanwhile.
 func TestEnrolmentAttemptsAreLimited(t *testing.T) {
-	s := newStationWith(t, 0, penalty.Config{Free: 2, First: time.Hour, Longest: time.Hour})
+	s := newStationWith(t, 0, Config{Penalty: penalty.Config{Free: 2, First: time.Hour, Longest: time.Hour}})
 	enrol := func(secret []byte) wire.Refused_Code {
 		t.Helper()
 		id, err := wire.NewIdentity()

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -34,10 +35,12 @@ type Config struct {
 	Identity *wire.Identity
 	// Conn is the UDP socket. The Server closes it.
 	Conn net.PacketConn
-	// Penalty says how long an address enrols nobody after it showed bad tokens.
+	// Penalty says how long an address enrols nobody after it showed bad tokens, and
+	// is turned away after it came and said nothing.
 	Penalty penalty.Config
 	// Resume is the directory in which stays how far each agent has come, so that a
-	// copy of its key is noticed. If empty, it is kept in memory.
+	// copy of its key is noticed, and from where, so that it gets in during a flood. If
+	// empty, that is kept in memory.
 	Resume string
 	// Log is told of refusals and lost agents. If nil, slog.Default().
 	Log *slog.Logger
@@ -75,12 +78,17 @@ func Serve(cfg Config) (*Server, error) {
 		cfg.Log = slog.Default()
 	}
 	s := &Server{
-		cfg: cfg, gate: newGate(), budget: newBudget(windowBudget), box: penalty.New(cfg.Penalty),
+		cfg: cfg, gate: newGate(cfg.Penalty), budget: newBudget(windowBudget), box: penalty.New(cfg.Penalty),
 		open: map[*quic.Conn]bool{}, holders: map[sessionlog.EndpointID]map[*quic.Conn]bool{},
 	}
 	var err error
 	if s.resumes, err = newResumes(cfg.Resume, cfg.Log); err != nil {
 		return nil, err
+	}
+	if cfg.Resume != "" {
+		if err := s.gate.known.load(filepath.Join(cfg.Resume, knownFile)); err != nil {
+			cfg.Log.Warn("endpoints come from networks that are not known", "err", err)
+		}
 	}
 	reset, err := derive(cfg.Identity, "stateless reset")
 	if err != nil {
@@ -149,7 +157,7 @@ func (s *Server) Close() error {
 	s.mu.Unlock()
 	s.conns.Wait()
 	<-time.After(goodbye)
-	return errors.Join(err, s.transport.Close(), s.cfg.Conn.Close())
+	return errors.Join(err, s.gate.known.save(), s.transport.Close(), s.cfg.Conn.Close())
 }
 
 func (s *Server) accept() {
@@ -177,6 +185,9 @@ func (s *Server) serve(conn *quic.Conn) {
 	log := s.cfg.Log.With("from", conn.RemoteAddr().String())
 	key, err := wire.PeerKey(cs)
 	if err == nil {
+		err = placeOf(conn).shown()
+	}
+	if err == nil {
 		if cs.NegotiatedProtocol == wire.ProtoEnroll {
 			err = s.enroll(conn, key)
 		} else {
@@ -190,7 +201,7 @@ func (s *Server) serve(conn *quic.Conn) {
 	}
 	if err != nil && s.ctx.Err() == nil {
 		level := slog.LevelInfo
-		if cs.NegotiatedProtocol == wire.ProtoEnroll && s.box.Wait(penalty.Network(conn.RemoteAddr())) > 0 {
+		if s.wearies(conn) {
 			level = slog.LevelDebug // strangers do not fill the log
 		}
 		log.Log(s.ctx, level, "agent connection ended", "why", err)
@@ -198,6 +209,24 @@ func (s *Server) serve(conn *quic.Conn) {
 		return
 	}
 	_ = conn.CloseWithError(code, "")
+}
+
+// saw notes that an endpoint is, or was until now, welcome at the other end of conn.
+func (s *Server) saw(id sessionlog.EndpointID, conn *quic.Conn) {
+	if !s.gate.known.saw(id, penalty.Network(conn.RemoteAddr())) {
+		return
+	}
+	s.conns.Go(func() { // the agent waits for no disk
+		if err := s.gate.known.save(); err != nil {
+			s.cfg.Log.Warn("where endpoints come from is not kept", "err", err)
+		}
+	})
+}
+
+// wearies reports whether so much fails where conn comes from that it is turned away.
+func (s *Server) wearies(conn *quic.Conn) bool {
+	from := originOf(conn.RemoteAddr())
+	return s.gate.wait(from) > 0 || s.box.Wait(from.network) > 0
 }
 
 // A protocolError is the fault of the other side, and closes the connection.
@@ -221,7 +250,8 @@ func control(conn *quic.Conn, first *wire.FromAgent) (*quic.Stream, *wire.Reader
 	if err != nil {
 		return nil, nil, invalid("accept control stream: %w", err)
 	}
-	if err := stream.SetReadDeadline(time.Now().Add(wire.HelloTimeout)); err != nil {
+	deadline, _ := ctx.Deadline() // one for the stream and for what is said on it
+	if err := stream.SetReadDeadline(deadline); err != nil {
 		return nil, nil, err
 	}
 	r := wire.NewReader(stream)

@@ -18,7 +18,6 @@ import (
 	"github.com/caisey/caisey/relay"
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/relay/fleet"
-	"github.com/caisey/caisey/relay/penalty"
 	"github.com/caisey/caisey/relay/wire"
 	"github.com/caisey/caisey/sessionlog"
 	"github.com/caisey/caisey/sessionlog/logtest"
@@ -42,11 +41,11 @@ type station struct {
 	root     console.Backend
 }
 
-func newStation(t *testing.T) *station { return newStationWith(t, 0, penalty.Config{}) }
+func newStation(t *testing.T) *station { return newStationWith(t, 0, Config{}) }
 
-// newStationWith returns one that keeps at most limit bytes of a step's output, and
-// makes addresses wait as p says.
-func newStationWith(t *testing.T, limit int64, p penalty.Config) *station {
+// newStationWith returns one that keeps at most limit bytes of a step's output, with
+// the Penalty and the Resume of cfg.
+func newStationWith(t *testing.T, limit int64, cfg Config) *station {
 	t.Helper()
 	s := &station{t: t}
 	var err error
@@ -78,7 +77,8 @@ func newStationWith(t *testing.T, limit int64, p penalty.Config) *station {
 		},
 	})
 	must(err)
-	s.server, err = Serve(Config{Penalty: p, Relay: s.relay, Fleet: s.fleet, Identity: s.identity, Conn: conn, Log: quiet})
+	cfg.Relay, cfg.Fleet, cfg.Identity, cfg.Conn, cfg.Log = s.relay, s.fleet, s.identity, conn, quiet
+	s.server, err = Serve(cfg)
 	must(err)
 	t.Cleanup(func() {
 		must(s.server.Close())

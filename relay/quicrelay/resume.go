@@ -31,11 +31,22 @@ var errCloned = errors.New("two machines use the key of this endpoint, or one wa
 // known here: this relay has forgotten. So losing what is in dir costs an alarm, and
 // never raises one.
 type resumes struct {
+	// Static.
 	dir string // of a file for each endpoint; if empty, nothing is kept
 	log *slog.Logger
 
+	mu     sync.Mutex // guards what follows
+	tracks map[sessionlog.EndpointID]*track
+}
+
+// A track is how far one endpoint's agent has come. It has a lock of its own, which
+// is held while its file is written: a slow disk is not everybody's.
+type track struct {
+	id sessionlog.EndpointID // static
+
 	mu    sync.Mutex // guards what follows
-	shown map[sessionlog.EndpointID][]byte
+	read  bool       // its file was read
+	shown []byte
 }
 
 func newResumes(dir string, log *slog.Logger) (*resumes, error) {
@@ -44,18 +55,35 @@ func newResumes(dir string, log *slog.Logger) (*resumes, error) {
 			return nil, fmt.Errorf("make directory for agents' resumes: %w", err)
 		}
 	}
-	return &resumes{dir: dir, log: log, shown: map[sessionlog.EndpointID][]byte{}}, nil
+	return &resumes{dir: dir, log: log, tracks: map[sessionlog.EndpointID]*track{}}, nil
 }
 
-// show takes what an agent shows in its Hello, and returns what to give it. The
-// error is errCloned, or that it is nothing that we gave anybody.
-func (r *resumes) show(id sessionlog.EndpointID, it []byte) (next []byte, err error) {
-	if len(it) != 0 && len(it) != resumeSize {
-		return nil, invalid("hello resumes with %d bytes", len(it))
-	}
+// lock returns an endpoint's track, locked and read.
+func (r *resumes) lock(id sessionlog.EndpointID) *track {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.advance(id, it) {
+	t := r.tracks[id]
+	if t == nil {
+		t = &track{id: id, read: r.dir == ""}
+		r.tracks[id] = t
+	}
+	r.mu.Unlock()
+	t.mu.Lock()
+	if !t.read {
+		t.read = true
+		if it, err := os.ReadFile(r.file(id)); err == nil && len(it) == resumeSize {
+			t.shown = it // else there is none, or it was lost
+		}
+	}
+	return t
+}
+
+// show takes what an agent shows in its Hello, and returns what to give it. The only
+// error is errCloned: also for what we gave nobody, since whoever shows that has lost
+// or damaged what it was given, and nobody can tell it from a copy.
+func (r *resumes) show(id sessionlog.EndpointID, it []byte) (next []byte, err error) {
+	t := r.lock(id)
+	defer t.mu.Unlock()
+	if !r.advance(t, it) {
 		return nil, errCloned
 	}
 	next = binary.BigEndian.AppendUint64(nil, number(it)+1)
@@ -66,33 +94,34 @@ func (r *resumes) show(id sessionlog.EndpointID, it []byte) (next []byte, err er
 
 // kept says that an agent has on disk what it was given: it will not show less.
 func (r *resumes) kept(id sessionlog.EndpointID, it []byte) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(it) == resumeSize && number(it) > number(r.known(id)) {
-		r.advance(id, it)
+	t := r.lock(id)
+	defer t.mu.Unlock()
+	if number(it) > number(t.shown) {
+		r.advance(t, it)
 	}
 }
 
-// advance notes what was shown, and reports false if it is behind what is known.
-func (r *resumes) advance(id sessionlog.EndpointID, it []byte) bool {
-	known := r.known(id)
-	if number(it) < number(known) || number(it) == number(known) && !bytes.Equal(it, known) {
+// advance notes what was shown, and reports false if it is behind what is known. It
+// runs with t locked.
+func (r *resumes) advance(t *track, it []byte) bool {
+	if number(it) < number(t.shown) || number(it) == number(t.shown) && !bytes.Equal(it, t.shown) {
 		return false
 	}
-	if !bytes.Equal(it, known) {
-		r.note(id, it)
+	if !bytes.Equal(it, t.shown) {
+		r.note(t, it)
 	}
 	return true
 }
 
 // forget lets an endpoint begin anew.
 func (r *resumes) forget(id sessionlog.EndpointID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.note(id, nil)
+	t := r.lock(id)
+	defer t.mu.Unlock()
+	r.note(t, nil)
 }
 
-// number is that of what an agent shows; of nothing it is 0.
+// number is that of what an agent shows; of nothing, and of what nobody was given, it
+// is 0.
 func number(it []byte) uint64 {
 	if len(it) != resumeSize {
 		return 0
@@ -100,35 +129,24 @@ func number(it []byte) uint64 {
 	return binary.BigEndian.Uint64(it)
 }
 
-func (r *resumes) known(id sessionlog.EndpointID) []byte {
-	if it, ok := r.shown[id]; ok || r.dir == "" {
-		return it
-	}
-	it, err := os.ReadFile(r.file(id))
-	if err != nil || len(it) != resumeSize {
-		it = nil // there is none, or it was lost
-	}
-	r.shown[id] = it
-	return it
-}
-
 func (r *resumes) file(id sessionlog.EndpointID) string { return filepath.Join(r.dir, string(id)) }
 
-// note keeps what an agent showed. It is not synced: see resumes.
-func (r *resumes) note(id sessionlog.EndpointID, it []byte) {
-	r.shown[id] = it
+// note keeps what an agent showed. It is not synced: see resumes. It runs with t
+// locked.
+func (r *resumes) note(t *track, it []byte) {
+	t.shown = it
 	if r.dir == "" {
 		return
 	}
 	var err error
 	if it == nil {
-		if err = os.Remove(r.file(id)); errors.Is(err, fs.ErrNotExist) {
+		if err = os.Remove(r.file(t.id)); errors.Is(err, fs.ErrNotExist) {
 			err = nil
 		}
-	} else if err = os.WriteFile(r.file(id)+".new", it, 0o600); err == nil {
-		err = os.Rename(r.file(id)+".new", r.file(id))
+	} else if err = os.WriteFile(r.file(t.id)+".new", it, 0o600); err == nil {
+		err = os.Rename(r.file(t.id)+".new", r.file(t.id))
 	}
 	if err != nil {
-		r.log.Warn("what an agent showed is not kept", "endpoint", id, "err", err)
+		r.log.Warn("what an agent showed is not kept", "endpoint", t.id, "err", err)
 	}
 }

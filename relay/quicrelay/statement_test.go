@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/caisey/caisey/relay/console"
-	"github.com/caisey/caisey/relay/penalty"
 	"github.com/caisey/caisey/sessionlog"
 	"github.com/caisey/caisey/sessionlog/statement"
 )
@@ -143,7 +142,7 @@ func TestStatementHoldsForTheRecord(t *testing.T) {
 // much is between them, and the endpoint's word for all of it.
 func TestOutputLimitOverQUIC(t *testing.T) {
 	const limit = 1 << 20
-	s := newStationWith(t, limit, penalty.Config{})
+	s := newStationWith(t, limit, Config{})
 	told := s.tell(s.agent("db01"), console.Run{Command: "seq 1000000; seq 500000 >&2"})
 	kept := int64(0)
 	for stream, n := range map[sessionlog.Stream]string{sessionlog.Stdout: "1000000", sessionlog.Stderr: "500000"} {

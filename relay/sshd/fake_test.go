@@ -11,6 +11,7 @@ import (
 
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/sessionlog"
+	"github.com/caisey/caisey/sessionlog/check"
 	"github.com/caisey/caisey/tui"
 )
 
@@ -121,6 +122,14 @@ func (b *backend) Tokens(context.Context) ([]console.Token, error) { return nil,
 func (b *backend) Inbox(context.Context) (console.Inbox, error) {
 	return nil, console.Errorf(console.CodeFailed, "", "no approvals here")
 }
+
+func (b *backend) Packs(context.Context) ([]console.Pack, error) { return nil, nil }
+
+func (b *backend) Checks(context.Context, sessionlog.EndpointID) ([]check.Spec, error) {
+	return nil, nil
+}
+
+func (b *backend) Incidents(context.Context) ([]console.Incident, error) { return nil, nil }
 
 func (b *backend) Policy(context.Context) (console.Policy, error) { return console.Policy{}, nil }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/sessionlog"
+	"github.com/caisey/caisey/sessionlog/transcript"
 	"github.com/caisey/caisey/tui/vt"
 )
 
@@ -113,7 +114,28 @@ func (v *approveShowVerb) run(ctx context.Context, e *env) error {
 	return nil
 }
 
-// order says exactly what waits, in ASCII.
+// outsideWidth is where what people wrote goes on in the next line: before a terminal of
+// 76 columns would do that, whose next line could look like one of ours.
+const outsideWidth = 60
+
+// goesOn stands before a line in which what people wrote goes on. They cannot write it:
+// what they wrote is ASCII here.
+const goesOn = "│ "
+
+// outside writes what somebody wrote, in ASCII, in lines each of which says that it is
+// that.
+func outside(s string) string {
+	s = vt.ASCII(s)
+	var b strings.Builder
+	for len(s) > outsideWidth {
+		b.WriteString(s[:outsideWidth] + "\n" + goesOn)
+		s = s[outsideWidth:]
+	}
+	return b.String() + s
+}
+
+// order says exactly what waits. What people wrote is in ASCII, and can pass for nothing
+// else.
 func order(a console.Approval) string {
 	limit := "none"
 	if a.Timeout > 0 {
@@ -121,12 +143,12 @@ func order(a console.Approval) string {
 	}
 	var b strings.Builder
 	for _, row := range [][2]string{
-		{"command", vt.ASCII(a.Command)},
+		{"command", outside(a.Command)},
 		{"effect", string(a.Effect)},
 		{"endpoint", a.Path()},
 		{"asked by", a.By},
-		{"reason", vt.ASCII(a.Reason)},
-		{"undo", vt.ASCII(a.Undo)},
+		{"reason", outside(a.Reason)},
+		{"undo", outside(a.Undo)},
 		{"time limit", limit},
 		{"approved by", strings.Join(a.Granted, ", ")},
 		{"needs", fmt.Sprint(a.Need)},
@@ -137,7 +159,12 @@ func order(a console.Approval) string {
 		{"step", string(a.Step)},
 		{"digest", a.Digest},
 	} {
-		fmt.Fprintf(&b, "%-12s %s\n", row[0], dash(vt.Plain(row[1])))
+		for i, line := range strings.Split(dash(row[1]), "\n") {
+			if i > 0 {
+				row[0] = ""
+			}
+			fmt.Fprintf(&b, "%-12s %s\n", row[0], vt.Plain(line))
+		}
 	}
 	return b.String()
 }
@@ -207,5 +234,7 @@ func (r *running) gate(res result, ev sessionlog.Event) {
 		r.out.sayf("%s: approved by %s", res.ep.Path(), ev.Actor.Name())
 	case sessionlog.ApprovalOverridden:
 		r.out.sayf("%s: OVERRIDDEN by %s", res.ep.Path(), ev.Actor.Name())
+	case sessionlog.ApprovalReused, sessionlog.ApprovalWaived:
+		r.out.sayf("%s: %s", res.ep.Path(), transcript.Gate(ev, time.UTC))
 	}
 }

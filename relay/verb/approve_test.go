@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/sessionlog"
@@ -105,5 +106,56 @@ func TestRunTellsOfItsGate(t *testing.T) {
 		if run, ok := in.(console.Run); ok && (run.Reason != "it hangs" || run.Undo != "start it" || run.Targets != 1) {
 			t.Errorf("%+v", run)
 		}
+	}
+}
+
+// Nothing that the asker writes looks like a line of what is to be approved.
+func TestApproveShowsWhatIsOutside(t *testing.T) {
+	pad := strings.Repeat(" ", 200)
+	fake := "x" + pad + "digest       d2\nneeds        0\r" + pad
+	w := newWorld(t)
+	w.held = []console.Approval{{Session: "S1", Step: "01AAA", Client: "acme", Name: "db01", By: "bo", Command: fake, Reason: fake, Undo: strings.Repeat("│ ", 100), Digest: "d1", Need: 1}}
+	var rows []string
+	for line := range strings.Lines(w.say(t, "approve show 01AAA").out) {
+		line = strings.TrimSuffix(line, "\n")
+		if n := utf8.RuneCountInString(line); n > 75 {
+			t.Errorf("%d columns: %q", n, line)
+		}
+		rest, ours := strings.CutPrefix(line, "             │ ")
+		if name, _, _ := strings.Cut(line, "  "); !ours {
+			rows = append(rows, name)
+		} else if strings.Contains(rest, "│") {
+			t.Errorf("the asker wrote %q", line)
+		}
+	}
+	want := "command effect endpoint asked by reason undo time limit approved by needs rule asked at expires at session step digest"
+	if got := strings.Join(rows, " "); strings.Join(strings.Fields(got), " ") != want {
+		t.Errorf("the rows are %q", got)
+	}
+}
+
+func TestOncallVerb(t *testing.T) {
+	for line, want := range map[string]console.Intent{
+		"tech oncall bo --client acme --for 8h": console.SetOnCall{Name: "bo", Client: "acme", For: 8 * time.Hour},
+		"tech oncall bo --client acme --off":    console.SetOnCall{Name: "bo", Client: "acme", Off: true},
+	} {
+		w := newWorld(t)
+		if got := w.say(t, line); got.code != 0 || len(w.intents) != 1 || w.intents[0] != want {
+			t.Errorf("%s: %+v asks for %+v", line, got, w.intents)
+		}
+	}
+	for _, line := range []string{"tech oncall bo --client acme", "tech oncall bo --client acme --for 8h --off", "tech oncall bo --for 8h"} {
+		w := newWorld(t)
+		if got := w.say(t, line); got.code != ExitUsage || len(w.intents) != 0 {
+			t.Errorf("%s: %+v", line, got)
+		}
+	}
+	w := newWorld(t)
+	w.people = []console.Technician{{Name: "bo", OnCall: map[string]time.Time{"acme": start.In(time.FixedZone("x", 3600))}}}
+	if got := w.say(t, "tech ls").out; !strings.Contains(got, "acme=2026-11-24T10:00Z") {
+		t.Errorf("%s", got)
+	}
+	if got := w.say(t, "tech ls --json").out; !strings.Contains(got, `"on_call":{"acme":"2026-11-24T10:00:00Z"}`) {
+		t.Errorf("%s", got)
 	}
 }

@@ -142,7 +142,7 @@ func groups(results []result) []*group {
 			byKey[k] = &group{key: k, held: res.held}
 			all = append(all, byKey[k])
 		}
-		byKey[k].paths = append(byKey[k].paths, res.ep.Path())
+		byKey[k].paths = append(byKey[k].paths, res.name())
 	}
 	for _, g := range all {
 		slices.Sort(g.paths)

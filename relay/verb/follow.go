@@ -16,7 +16,7 @@ var errGrace = errors.New("the step did not end after it was cancelled")
 
 // follow prints the step of res from event seq on, until it has ended. If ctx
 // ends first, the step is cancelled.
-func (r *running) follow(ctx context.Context, res result, seq sessionlog.Seq, prefixed bool) result {
+func (r *running) follow(ctx context.Context, res result, seq sessionlog.Seq, prefixed bool) (ended result) {
 	// The feed outlives ctx, to see how the step ends once it is cancelled.
 	feedCtx, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
@@ -44,7 +44,11 @@ func (r *running) follow(ctx context.Context, res result, seq sessionlog.Seq, pr
 	}
 	defer feed.Close()
 	p := r.printer(res, prefixed)
-	defer p.flush()
+	defer func() {
+		p.finish()
+		p.flush()
+		ended.worst = worst(p.rows.Result())
+	}()
 	for {
 		evs, err := feed.Next(feedCtx)
 		if err != nil {

@@ -15,8 +15,17 @@ import (
 type grammar struct {
 	Help helpFlag `name:"help" short:"h" help:"Show what a verb takes."`
 
-	Ls       lsVerb       `cmd:"" help:"List endpoints."`
-	Run      runVerb      `cmd:"" help:"Run a shell command on every target: run TARGET… -- COMMAND…"`
+	Ls    lsVerb    `cmd:"" help:"List endpoints."`
+	Run   runVerb   `cmd:"" help:"Run a shell command on every target: run TARGET… -- COMMAND…"`
+	Check checkVerb `cmd:"" help:"Ask a typed check: check TARGET… CHECK [NAME=VALUE]…, check --list, check CHECK --help"`
+	Sym   symVerb   `cmd:"" help:"Ask what a symptom asks, of a client's endpoints by their roles: sym SYMPTOM @CLIENT"`
+	Pack  struct {
+		Ls    packLsVerb    `cmd:"" help:"List packs, symptoms and thresholds."`
+		Show  packShowVerb  `cmd:"" help:"Print the text of one."`
+		Save  packSaveVerb  `cmd:"" help:"Save a text as one."`
+		Learn packLearnVerb `cmd:"" help:"Save what found it in an incident as a symptom."`
+		Rm    packRmVerb    `cmd:"" help:"Take one away."`
+	} `cmd:"" help:"What your team asks first."`
 	Open     openVerb     `cmd:"" help:"Open the interface with one pane for each endpoint."`
 	Sessions sessionsVerb `cmd:"" help:"List session records, newest first."`
 	Log      logVerb      `cmd:"" help:"Print a record: who, when, what, output, exit."`
@@ -26,7 +35,14 @@ type grammar struct {
 	Verify   verifyVerb   `cmd:"" help:"Is a record whole and unchanged?"`
 	Close    closeVerb    `cmd:"" help:"Seal a session."`
 	Note     noteVerb     `cmd:"" help:"Add a note to a session."`
-	Approve  struct {
+	Incident struct {
+		Open  incidentOpenVerb  `cmd:"" help:"Open one, and work in it."`
+		Ls    incidentLsVerb    `cmd:"" help:"List them, newest first."`
+		Show  incidentShowVerb  `cmd:"" help:"Say what one is, and list its sessions."`
+		Join  incidentJoinVerb  `cmd:"" help:"Work in one: your sessions at its client belong to it."`
+		Close incidentCloseVerb `cmd:"" help:"End one."`
+	} `cmd:"" help:"Sessions gathered around one outage."`
+	Approve struct {
 		Ls       approveLsVerb       `cmd:"" help:"List the steps that wait for an answer."`
 		Show     approveShowVerb     `cmd:"" help:"Say exactly what one of them is."`
 		Grant    approveGrantVerb    `cmd:"" help:"Say yes."`
@@ -44,10 +60,11 @@ type grammar struct {
 		Revoke tokenRevokeVerb `cmd:"" help:"End one before its time."`
 	} `cmd:"" help:"Enrolment tokens."`
 	Tech struct {
-		Add  techAddVerb  `cmd:"" help:"Let a person in."`
-		Ls   techLsVerb   `cmd:"" help:"List who is let in, as what and with which keys."`
-		Role techRoleVerb `cmd:"" help:"Change what a person is, everywhere or for some clients."`
-		Key  struct {
+		Add    techAddVerb    `cmd:"" help:"Let a person in."`
+		Ls     techLsVerb     `cmd:"" help:"List who is let in, as what and with which keys."`
+		Role   techRoleVerb   `cmd:"" help:"Change what a person is, everywhere or for some clients."`
+		Oncall techOncallVerb `cmd:"" help:"Put a lead on call for a client."`
+		Key    struct {
 			Add techKeyAddVerb    `cmd:"" help:"Let a person in by one more key."`
 			Rm  techKeyRemoveVerb `cmd:"" help:"Take a key from a person."`
 		} `cmd:"" help:"Their keys."`
@@ -108,6 +125,9 @@ func (e *env) parse(words []string) (runner, error) {
 	var pe *kong.ParseError
 	switch {
 	case errors.Is(err, errHelp):
+		if v, ok := checkHelpOf(words); ok {
+			return v, nil
+		}
 		errors.As(err, &pe)
 		return nil, e.help(strings.Fields(pe.Context.Command()))
 	case err != nil:

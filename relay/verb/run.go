@@ -8,6 +8,7 @@ import (
 
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/sessionlog"
+	"github.com/caisey/caisey/sessionlog/check"
 )
 
 const (
@@ -36,37 +37,42 @@ func (v *runVerb) run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	r := &running{
-		env: e, json: v.JSON,
-		fold:  v.Fold && len(eps) > 1,
-		slots: make(chan struct{}, maxAsking),
-		ask:   console.Run{Command: e.command, Timeout: time.Duration(v.Timeout), Targets: len(eps), Reason: v.Reason, Undo: v.Undo},
+	orders := make([]target, len(eps))
+	for i, ep := range eps {
+		orders[i] = target{ep: ep, intent: func(session sessionlog.SessionID, step sessionlog.StepID) console.Intent {
+			return console.Run{
+				Session: session, Step: step, Command: e.command, Timeout: time.Duration(v.Timeout),
+				Targets: len(eps), Reason: v.Reason, Undo: v.Undo,
+			}
+		}}
 	}
-	results := r.all(ctx, eps)
-	if r.fold {
-		r.printFolded(results)
-	}
-	if err := r.report(results); err != nil {
-		return err
-	}
-	if code := exitOf(ctx, results); code != ExitOK {
-		return exitError(code)
-	}
-	return nil
+	r := &running{env: e, json: v.JSON, fold: v.Fold && len(eps) > 1, slots: make(chan struct{}, maxAsking)}
+	return r.run(ctx, orders, "")
 }
 
 // running is one command on its way to all its targets.
 type running struct {
 	*env
-	ask   console.Run // without session and step
 	json  bool
+	csv   bool          // of checks: their rows as CSV
+	raw   bool          // of checks: their evidence instead of their rows
 	fold  bool          // output is held until all targets have ended
 	slots chan struct{} // held by a target while it is asked
 }
 
+// A target is an endpoint and what it is asked.
+type target struct {
+	ep console.Endpoint
+	// label tells it from other targets of the endpoint; empty if there are none.
+	label  string
+	intent func(sessionlog.SessionID, sessionlog.StepID) console.Intent
+	// refused is why it is not asked at all; nil if it is.
+	refused error
+}
+
 // A result is how one target ended.
 type result struct {
-	ep      console.Endpoint
+	target
 	session sessionlog.SessionID // empty if none was opened
 	step    sessionlog.StepID
 	state   sessionlog.Outcome
@@ -74,26 +80,53 @@ type result struct {
 	why     string
 	// relay says that the relay failed, not the endpoint and not the command.
 	relay bool
+	// worst is the rank of the worst finding of a check.
+	worst int
 	// held is what it printed, with --fold; nobody writes to it any more.
 	held *folded
 }
 
-// all runs the command on every endpoint and returns how each ended.
-func (r *running) all(ctx context.Context, eps []console.Endpoint) []result {
-	results := make([]result, len(eps))
+// run asks every target, prints what they answer, and returns how they ended. A
+// finding as bad as failOn is a failure.
+func (r *running) run(ctx context.Context, orders []target, failOn check.Severity) error {
+	results := r.all(ctx, orders)
+	if r.fold {
+		r.printFolded(results)
+	}
+	if err := r.report(results); err != nil {
+		return err
+	}
+	code := exitOf(ctx, results)
+	for _, res := range results {
+		if bad := failOn.Rank(); code == ExitOK && bad > 0 && res.worst >= bad {
+			code = ExitFailed
+		}
+	}
+	if code != ExitOK {
+		return exitError(code)
+	}
+	return nil
+}
+
+// all asks every target and returns how each ended.
+func (r *running) all(ctx context.Context, orders []target) []result {
+	results := make([]result, len(orders))
 	var wg sync.WaitGroup
-	for i, ep := range eps {
-		wg.Go(func() { results[i] = r.one(ctx, ep, len(eps) > 1) })
+	for i, o := range orders {
+		wg.Go(func() { results[i] = r.one(ctx, o, len(orders) > 1) })
 	}
 	wg.Wait()
 	return results
 }
 
-// one runs the command on one endpoint.
-func (r *running) one(ctx context.Context, ep console.Endpoint, prefixed bool) result {
-	res := result{ep: ep, step: sessionlog.NewStepID(), exit: -1}
+// one asks one target.
+func (r *running) one(ctx context.Context, o target, prefixed bool) result {
+	res := result{target: o, step: sessionlog.NewStepID(), exit: -1}
 	if r.fold {
 		res.held = new(folded)
+	}
+	if o.refused != nil {
+		return res.failed(ctx, o.refused, false)
 	}
 	select {
 	case r.slots <- struct{}{}:
@@ -117,9 +150,7 @@ func (r *running) request(ctx context.Context, res *result) (sessionlog.Seq, boo
 		return 0, false
 	}
 	res.session = opened.Session
-	in := r.ask
-	in.Session, in.Step = res.session, res.step
-	asked, err := b.Do(ctx, in)
+	asked, err := b.Do(ctx, res.intent(res.session, res.step))
 	if err != nil {
 		if ctx.Err() != nil {
 			r.cancelStep(context.WithoutCancel(ctx), *res) // the asking may have come through

@@ -11,13 +11,14 @@ import (
 )
 
 type searchVerb struct {
-	Text   []string `arg:"" help:"What to find, as it stands there; the last word may be only begun."`
-	Client string   `placeholder:"CLIENT" help:"Only in records of this client."`
-	By     string   `placeholder:"TECHNICIAN" help:"Only in records of this technician."`
-	Since  duration `placeholder:"DURATION" help:"Only what happened in this time, such as 2h or 3d."`
-	Until  duration `placeholder:"DURATION" help:"Only what happened before this time, such as 1h."`
-	Limit  int      `default:"100" placeholder:"100" help:"The most hits."`
-	JSON   bool     `name:"json" help:"One JSON object a line."`
+	Text     []string `arg:"" help:"What to find, as it stands there; the last word may be only begun."`
+	Client   string   `placeholder:"CLIENT" help:"Only in records of this client."`
+	By       string   `placeholder:"TECHNICIAN" help:"Only in records of this technician."`
+	Incident string   `placeholder:"ID" help:"Only in records of this incident's sessions."`
+	Since    duration `placeholder:"DURATION" help:"Only what happened in this time, such as 2h or 3d."`
+	Until    duration `placeholder:"DURATION" help:"Only what happened before this time, such as 1h."`
+	Limit    int      `default:"100" placeholder:"100" help:"The most hits."`
+	JSON     bool     `name:"json" help:"One JSON object a line."`
 }
 
 func (v *searchVerb) run(ctx context.Context, e *env) error {
@@ -30,6 +31,13 @@ func (v *searchVerb) run(ctx context.Context, e *env) error {
 	}
 	if v.Until > 0 {
 		q.Until = e.call.Now().Add(-time.Duration(v.Until))
+	}
+	if v.Incident != "" {
+		inc, err := e.incident(ctx, v.Incident)
+		if err != nil {
+			return err
+		}
+		q.Incident = inc.ID
 	}
 	found, err := e.call.Backend.Find(ctx, q)
 	if err != nil {

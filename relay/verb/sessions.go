@@ -11,14 +11,22 @@ import (
 )
 
 type sessionsVerb struct {
-	Client string   `placeholder:"CLIENT" help:"Only those of this client."`
-	By     string   `placeholder:"TECHNICIAN" help:"Only those of this technician."`
-	Since  duration `placeholder:"DURATION" help:"Only those with an event in this time, such as 2h or 3d."`
-	JSON   bool     `name:"json" help:"One JSON object a line."`
+	Client   string   `placeholder:"CLIENT" help:"Only those of this client."`
+	By       string   `placeholder:"TECHNICIAN" help:"Only those of this technician."`
+	Incident string   `placeholder:"ID" help:"Only those of this incident."`
+	Since    duration `placeholder:"DURATION" help:"Only those with an event in this time, such as 2h or 3d."`
+	JSON     bool     `name:"json" help:"One JSON object a line."`
 }
 
 func (v *sessionsVerb) run(ctx context.Context, e *env) error {
 	q := console.Query{Client: v.Client, By: v.By}
+	if v.Incident != "" {
+		inc, err := e.incident(ctx, v.Incident)
+		if err != nil {
+			return err
+		}
+		q.Incident = inc.ID
+	}
 	if v.Since > 0 {
 		q.Since = e.call.Now().Add(-time.Duration(v.Since))
 	}
@@ -39,6 +47,11 @@ func (v *sessionsVerb) run(ctx context.Context, e *env) error {
 		e.out.sayf("no session matches")
 		return nil
 	}
+	e.printSessions(found)
+	return nil
+}
+
+func (e *env) printSessions(found []console.Session) {
 	t := table{head: []string{"SESSION", "ENDPOINT", "BY", "OPENED", "STATE", "STEPS", "RUNNING"}}
 	for _, s := range found {
 		state := "open"
@@ -49,7 +62,6 @@ func (v *sessionsVerb) run(ctx context.Context, e *env) error {
 			fmt.Sprint(s.Steps), fmt.Sprint(s.Running))
 	}
 	e.print(t)
-	return nil
 }
 
 // session returns the one session whose ID is id or begins with it.

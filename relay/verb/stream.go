@@ -7,6 +7,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/caisey/caisey/sessionlog"
+	"github.com/caisey/caisey/sessionlog/check"
 	"github.com/caisey/caisey/sessionlog/transcript"
 	"github.com/caisey/caisey/tui/vt"
 )
@@ -19,26 +20,35 @@ type stepPrinter struct {
 	r       *running
 	streams map[sessionlog.Stream]*stream
 	prefix  string
+	ep      string              // "client/name"
+	check   bool                // the step asks a check
+	rows    check.Printer       // of a check
 	json    *transcript.Encoder // nil: text
 	held    *folded             // nil: printed as it comes
 }
 
 func (r *running) printer(res result, prefixed bool) *stepPrinter {
-	p := &stepPrinter{r: r, streams: map[sessionlog.Stream]*stream{}, held: res.held}
+	p := &stepPrinter{r: r, streams: map[sessionlog.Stream]*stream{}, held: res.held, ep: res.ep.Path()}
 	if r.json {
 		p.json = r.encoder(res)
 	}
 	if prefixed && p.held == nil {
-		p.prefix = vt.Plain(res.ep.Path()) + ": "
+		p.prefix = vt.Plain(res.name()) + ": "
 	}
 	return p
 }
 
 // event prints ev, an event of the step.
 func (p *stepPrinter) event(ev sessionlog.Event) {
+	p.asked(ev)
 	switch {
 	case p.json != nil:
 		_ = p.json.Encode(ev) // what it does not understand it leaves out; the result stands
+		if c := ev.Chunk; c != nil && c.Stream == sessionlog.RowStream {
+			_ = p.rows.Append(nil, c.Data)
+		}
+	case ev.Chunk != nil && p.check:
+		p.answer(ev.Chunk)
 	case ev.Chunk != nil:
 		p.stream(ev.Chunk.Stream).write(ev.Chunk.Data)
 	case ev.Kind == sessionlog.StepGap:

@@ -51,9 +51,17 @@ func (r *running) report(results []result) error {
 	return nil
 }
 
+// name returns what was asked of whom.
+func (o target) name() string {
+	if o.label == "" {
+		return o.ep.Path()
+	}
+	return o.ep.Path() + " " + o.label
+}
+
 // line says what became of a target that is not ok, and what to do next.
 func (r result) line() string {
-	s := r.ep.Path() + ": " + string(r.state)
+	s := r.name() + ": " + string(r.state)
 	if r.state == sessionlog.Failed && r.exit >= 0 {
 		s += fmt.Sprintf(", exit %d", r.exit)
 	}

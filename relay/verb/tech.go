@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/tui/vt"
@@ -54,6 +55,9 @@ func (v *techLsVerb) run(ctx context.Context, e *env) error {
 	}
 	if v.JSON {
 		for _, p := range people {
+			for client, until := range p.OnCall {
+				p.OnCall[client] = until.UTC()
+			}
 			if err := e.out.json(p); err != nil {
 				return err
 			}
@@ -64,13 +68,13 @@ func (v *techLsVerb) run(ctx context.Context, e *env) error {
 		e.out.sayf("there is nobody whom you administer")
 		return nil
 	}
-	t := table{head: []string{"TECHNICIAN", "STATE", "ROLES", "KEYS"}}
+	t := table{head: []string{"TECHNICIAN", "STATE", "ROLES", "ON CALL", "KEYS"}}
 	for _, p := range people {
 		state := "enabled"
 		if p.Disabled {
 			state = "disabled"
 		}
-		t.add(p.Name, state, dash(grantText(p.Grants)), dash(strings.Join(p.Keys, " ")))
+		t.add(p.Name, state, dash(grantText(p.Grants)), dash(onCallText(p.OnCall)), dash(strings.Join(p.Keys, " ")))
 	}
 	e.print(t)
 	return nil
@@ -100,6 +104,38 @@ func (v *techRoleVerb) run(ctx context.Context, e *env) error {
 		return err
 	}
 	e.out.sayf("%s is %s %s from now on", v.Name, v.Role, where(v.Client))
+	return nil
+}
+
+// onCallText writes until when somebody is on call as acme=2026-11-24T18:00Z.
+func onCallText(clients map[string]time.Time) string {
+	var out []string
+	for _, client := range slices.Sorted(maps.Keys(clients)) {
+		out = append(out, client+"="+clients[client].UTC().Format("2006-01-02T15:04Z"))
+	}
+	return strings.Join(out, ",")
+}
+
+type techOncallVerb struct {
+	Name   string   `arg:"" help:"The person: a lead or an admin of the client."`
+	Client string   `required:"" placeholder:"CLIENT" help:"The client."`
+	For    duration `placeholder:"DURATION" help:"For how long from now, such as 8h; at most 31d."`
+	Off    bool     `help:"Not any more."`
+}
+
+func (v *techOncallVerb) run(ctx context.Context, e *env) error {
+	if v.Off == (v.For != 0) {
+		return console.Errorf(console.CodeUsage, "", "tech oncall: write either --for DURATION or --off")
+	}
+	in := console.SetOnCall{Name: v.Name, Client: v.Client, For: time.Duration(v.For), Off: v.Off}
+	if _, err := e.call.Backend.Do(ctx, in); err != nil {
+		return err
+	}
+	if v.Off {
+		e.out.sayf("%s is not on call for %s any more", v.Name, v.Client)
+	} else {
+		e.out.sayf("%s is on call for %s until %s", v.Name, v.Client, e.call.Now().Add(time.Duration(v.For)).UTC().Format("2006-01-02 15:04 MST"))
+	}
 	return nil
 }
 

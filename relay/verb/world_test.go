@@ -11,6 +11,7 @@ import (
 
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/sessionlog"
+	"github.com/caisey/caisey/sessionlog/check"
 )
 
 // start is when the world of a test begins.
@@ -23,10 +24,13 @@ type world struct {
 	// every command prints its own text and ends with 0.
 	act func(s *step)
 	// refuse is asked before each intent.
-	refuse func(in console.Intent) error
-	people []console.Technician
-	tokens []console.Token
-	held   []console.Approval
+	refuse    func(in console.Intent) error
+	people    []console.Technician
+	tokens    []console.Token
+	held      []console.Approval
+	incidents []console.Incident
+	checks    []check.Spec
+	packs     []console.Pack
 
 	wg sync.WaitGroup
 
@@ -218,6 +222,14 @@ func (in inbox) Next(context.Context) ([]console.Approval, error) { return in, n
 func (inbox) Close() error                                        { return nil }
 
 func (w *world) Inbox(context.Context) (console.Inbox, error) { return inbox(w.held), nil }
+
+func (w *world) Packs(context.Context) ([]console.Pack, error) { return w.packs, nil }
+
+func (w *world) Checks(context.Context, sessionlog.EndpointID) ([]check.Spec, error) {
+	return w.checks, nil
+}
+
+func (w *world) Incidents(context.Context) ([]console.Incident, error) { return w.incidents, nil }
 
 func (w *world) Policy(context.Context) (console.Policy, error) { return console.Policy{}, nil }
 

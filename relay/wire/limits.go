@@ -26,8 +26,13 @@ const (
 	MaxStreams = 256
 	// MaxSteps is how many steps a Hello may list.
 	MaxSteps = 4096
+	// MaxCatalogue is the most bytes of a Catalogue's specs.
+	MaxCatalogue = 512 << 10
 	// MaxResume is the most bytes that a Welcome gives to be shown in the next Hello.
 	MaxResume = 64
+	// ControlRate is how many messages a second an agent may say on its control stream
+	// once it is welcome, and ControlBurst how many at once.
+	ControlRate, ControlBurst = 4, 32
 	// HelloTimeout is how long a relay waits for the first message, and an agent
 	// for the answer to it.
 	HelloTimeout = 5 * time.Second

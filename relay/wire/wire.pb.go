@@ -31,6 +31,7 @@ const (
 	Stream_STREAM_UNSPECIFIED Stream = 0
 	Stream_STREAM_STDOUT      Stream = 1
 	Stream_STREAM_STDERR      Stream = 2
+	Stream_STREAM_ROWS        Stream = 3 // what a check found: whole lines of JSON in each Output
 )
 
 // Enum value maps for Stream.
@@ -39,11 +40,13 @@ var (
 		0: "STREAM_UNSPECIFIED",
 		1: "STREAM_STDOUT",
 		2: "STREAM_STDERR",
+		3: "STREAM_ROWS",
 	}
 	Stream_value = map[string]int32{
 		"STREAM_UNSPECIFIED": 0,
 		"STREAM_STDOUT":      1,
 		"STREAM_STDERR":      2,
+		"STREAM_ROWS":        3,
 	}
 )
 
@@ -132,7 +135,7 @@ func (x Refused_Code) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Refused_Code.Descriptor instead.
 func (Refused_Code) EnumDescriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{10, 0}
+	return file_wire_proto_rawDescGZIP(), []int{11, 0}
 }
 
 type Exit_State int32
@@ -190,7 +193,7 @@ func (x Exit_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Exit_State.Descriptor instead.
 func (Exit_State) EnumDescriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{21, 0}
+	return file_wire_proto_rawDescGZIP(), []int{22, 0}
 }
 
 // FromAgent is what an agent says on its control stream.
@@ -203,6 +206,7 @@ type FromAgent struct {
 	//	*FromAgent_Heartbeat
 	//	*FromAgent_Drain
 	//	*FromAgent_Kept
+	//	*FromAgent_Catalogue
 	Message       isFromAgent_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -290,6 +294,15 @@ func (x *FromAgent) GetKept() *Kept {
 	return nil
 }
 
+func (x *FromAgent) GetCatalogue() *Catalogue {
+	if x != nil {
+		if x, ok := x.Message.(*FromAgent_Catalogue); ok {
+			return x.Catalogue
+		}
+	}
+	return nil
+}
+
 type isFromAgent_Message interface {
 	isFromAgent_Message()
 }
@@ -314,6 +327,10 @@ type FromAgent_Kept struct {
 	Kept *Kept `protobuf:"bytes,5,opt,name=kept,proto3,oneof"`
 }
 
+type FromAgent_Catalogue struct {
+	Catalogue *Catalogue `protobuf:"bytes,6,opt,name=catalogue,proto3,oneof"`
+}
+
 func (*FromAgent_Enroll) isFromAgent_Message() {}
 
 func (*FromAgent_Hello) isFromAgent_Message() {}
@@ -323,6 +340,8 @@ func (*FromAgent_Heartbeat) isFromAgent_Message() {}
 func (*FromAgent_Drain) isFromAgent_Message() {}
 
 func (*FromAgent_Kept) isFromAgent_Message() {}
+
+func (*FromAgent_Catalogue) isFromAgent_Message() {}
 
 // ToAgent is what a relay says on an agent's control stream.
 type ToAgent struct {
@@ -657,7 +676,9 @@ type Hello struct {
 	// Effects that the endpoint's own policy allows; the relay cannot change that.
 	Effects []string `protobuf:"bytes,3,rep,name=effects,proto3" json:"effects,omitempty"`
 	// What the newest Welcome that the agent has on disk gave it; empty if there was none.
-	Resume        []byte `protobuf:"bytes,4,opt,name=resume,proto3" json:"resume,omitempty"`
+	Resume []byte `protobuf:"bytes,4,opt,name=resume,proto3" json:"resume,omitempty"`
+	// SHA-256 of the Catalogue's specs; empty if the agent can not be asked anything.
+	Checks        []byte `protobuf:"bytes,5,opt,name=checks,proto3" json:"checks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -720,6 +741,13 @@ func (x *Hello) GetResume() []byte {
 	return nil
 }
 
+func (x *Hello) GetChecks() []byte {
+	if x != nil {
+		return x.Checks
+	}
+	return nil
+}
+
 // Welcome answers Hello; only now is the agent connected.
 type Welcome struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -727,7 +755,9 @@ type Welcome struct {
 	Name   string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// What to show in the next Hello, once it is on disk: whoever shows what was
 	// replaced by another is a second holder of the agent's key.
-	Resume        []byte `protobuf:"bytes,3,opt,name=resume,proto3" json:"resume,omitempty"`
+	Resume []byte `protobuf:"bytes,3,opt,name=resume,proto3" json:"resume,omitempty"`
+	// The relay does not know what Hello's checks stand for: send the Catalogue.
+	TellChecks    bool `protobuf:"varint,4,opt,name=tell_checks,json=tellChecks,proto3" json:"tell_checks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -783,6 +813,58 @@ func (x *Welcome) GetResume() []byte {
 	return nil
 }
 
+func (x *Welcome) GetTellChecks() bool {
+	if x != nil {
+		return x.TellChecks
+	}
+	return false
+}
+
+// Catalogue says what the agent can be asked.
+type Catalogue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Specs         []byte                 `protobuf:"bytes,1,opt,name=specs,proto3" json:"specs,omitempty"` // JSON: an array of what package sessionlog/check calls a Spec
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Catalogue) Reset() {
+	*x = Catalogue{}
+	mi := &file_wire_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Catalogue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Catalogue) ProtoMessage() {}
+
+func (x *Catalogue) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Catalogue.ProtoReflect.Descriptor instead.
+func (*Catalogue) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Catalogue) GetSpecs() []byte {
+	if x != nil {
+		return x.Specs
+	}
+	return nil
+}
+
 // Kept says that the agent has a Welcome's resume on disk.
 type Kept struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -793,7 +875,7 @@ type Kept struct {
 
 func (x *Kept) Reset() {
 	*x = Kept{}
-	mi := &file_wire_proto_msgTypes[7]
+	mi := &file_wire_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -805,7 +887,7 @@ func (x *Kept) String() string {
 func (*Kept) ProtoMessage() {}
 
 func (x *Kept) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[7]
+	mi := &file_wire_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -818,7 +900,7 @@ func (x *Kept) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Kept.ProtoReflect.Descriptor instead.
 func (*Kept) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{7}
+	return file_wire_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Kept) GetResume() []byte {
@@ -843,7 +925,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_wire_proto_msgTypes[8]
+	mi := &file_wire_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -855,7 +937,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[8]
+	mi := &file_wire_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -868,7 +950,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{8}
+	return file_wire_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Heartbeat) GetAgentTime() int64 {
@@ -916,7 +998,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_wire_proto_msgTypes[9]
+	mi := &file_wire_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -928,7 +1010,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[9]
+	mi := &file_wire_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -941,7 +1023,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{9}
+	return file_wire_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Drain) GetWhy() string {
@@ -962,7 +1044,7 @@ type Refused struct {
 
 func (x *Refused) Reset() {
 	*x = Refused{}
-	mi := &file_wire_proto_msgTypes[10]
+	mi := &file_wire_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -974,7 +1056,7 @@ func (x *Refused) String() string {
 func (*Refused) ProtoMessage() {}
 
 func (x *Refused) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[10]
+	mi := &file_wire_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -987,7 +1069,7 @@ func (x *Refused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refused.ProtoReflect.Descriptor instead.
 func (*Refused) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{10}
+	return file_wire_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Refused) GetCode() Refused_Code {
@@ -1021,7 +1103,7 @@ type ToStep struct {
 
 func (x *ToStep) Reset() {
 	*x = ToStep{}
-	mi := &file_wire_proto_msgTypes[11]
+	mi := &file_wire_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1115,7 @@ func (x *ToStep) String() string {
 func (*ToStep) ProtoMessage() {}
 
 func (x *ToStep) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[11]
+	mi := &file_wire_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1128,7 @@ func (x *ToStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToStep.ProtoReflect.Descriptor instead.
 func (*ToStep) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{11}
+	return file_wire_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ToStep) GetMessage() isToStep_Message {
@@ -1153,7 +1235,7 @@ type FromStep struct {
 
 func (x *FromStep) Reset() {
 	*x = FromStep{}
-	mi := &file_wire_proto_msgTypes[12]
+	mi := &file_wire_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1165,7 +1247,7 @@ func (x *FromStep) String() string {
 func (*FromStep) ProtoMessage() {}
 
 func (x *FromStep) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[12]
+	mi := &file_wire_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1178,7 +1260,7 @@ func (x *FromStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FromStep.ProtoReflect.Descriptor instead.
 func (*FromStep) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{12}
+	return file_wire_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *FromStep) GetMessage() isFromStep_Message {
@@ -1282,11 +1364,11 @@ func (*FromStep_Unknown) isFromStep_Message() {}
 
 func (*FromStep_Gap) isFromStep_Message() {}
 
-// Start runs a command, at most once for a step id.
+// Start runs a command or asks a check, at most once for a step id.
 type Start struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Step          string                 `protobuf:"bytes,1,opt,name=step,proto3" json:"step,omitempty"`
-	Command       string                 `protobuf:"bytes,2,opt,name=command,proto3" json:"command,omitempty"`  // one line for the endpoint's shell
+	Command       string                 `protobuf:"bytes,2,opt,name=command,proto3" json:"command,omitempty"`  // effect shell: one line for the endpoint's shell; else a check's line
 	Timeout       int64                  `protobuf:"varint,3,opt,name=timeout,proto3" json:"timeout,omitempty"` // nanoseconds; 0 is none
 	Session       string                 `protobuf:"bytes,4,opt,name=session,proto3" json:"session,omitempty"`
 	Technician    string                 `protobuf:"bytes,5,opt,name=technician,proto3" json:"technician,omitempty"`                       // who asked, for the command's environment
@@ -1299,7 +1381,7 @@ type Start struct {
 
 func (x *Start) Reset() {
 	*x = Start{}
-	mi := &file_wire_proto_msgTypes[13]
+	mi := &file_wire_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1311,7 +1393,7 @@ func (x *Start) String() string {
 func (*Start) ProtoMessage() {}
 
 func (x *Start) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[13]
+	mi := &file_wire_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1324,7 +1406,7 @@ func (x *Start) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Start.ProtoReflect.Descriptor instead.
 func (*Start) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{13}
+	return file_wire_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Start) GetStep() string {
@@ -1394,7 +1476,7 @@ type Resume struct {
 
 func (x *Resume) Reset() {
 	*x = Resume{}
-	mi := &file_wire_proto_msgTypes[14]
+	mi := &file_wire_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1406,7 +1488,7 @@ func (x *Resume) String() string {
 func (*Resume) ProtoMessage() {}
 
 func (x *Resume) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[14]
+	mi := &file_wire_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1419,7 +1501,7 @@ func (x *Resume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resume.ProtoReflect.Descriptor instead.
 func (*Resume) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{14}
+	return file_wire_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Resume) GetStep() string {
@@ -1447,7 +1529,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_wire_proto_msgTypes[15]
+	mi := &file_wire_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1459,7 +1541,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[15]
+	mi := &file_wire_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1472,7 +1554,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{15}
+	return file_wire_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Ack) GetStream() Stream {
@@ -1498,7 +1580,7 @@ type Cancel struct {
 
 func (x *Cancel) Reset() {
 	*x = Cancel{}
-	mi := &file_wire_proto_msgTypes[16]
+	mi := &file_wire_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1510,7 +1592,7 @@ func (x *Cancel) String() string {
 func (*Cancel) ProtoMessage() {}
 
 func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[16]
+	mi := &file_wire_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1523,7 +1605,7 @@ func (x *Cancel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
 func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{16}
+	return file_wire_proto_rawDescGZIP(), []int{17}
 }
 
 // Done says that the end of the step is recorded: the agent forgets it, and
@@ -1536,7 +1618,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_wire_proto_msgTypes[17]
+	mi := &file_wire_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1548,7 +1630,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[17]
+	mi := &file_wire_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1561,7 +1643,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{17}
+	return file_wire_proto_rawDescGZIP(), []int{18}
 }
 
 // Started says that the process runs. It is sent again after a Resume.
@@ -1575,7 +1657,7 @@ type Started struct {
 
 func (x *Started) Reset() {
 	*x = Started{}
-	mi := &file_wire_proto_msgTypes[18]
+	mi := &file_wire_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1587,7 +1669,7 @@ func (x *Started) String() string {
 func (*Started) ProtoMessage() {}
 
 func (x *Started) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[18]
+	mi := &file_wire_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1600,7 +1682,7 @@ func (x *Started) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Started.ProtoReflect.Descriptor instead.
 func (*Started) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{18}
+	return file_wire_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Started) GetPid() int64 {
@@ -1630,7 +1712,7 @@ type Output struct {
 
 func (x *Output) Reset() {
 	*x = Output{}
-	mi := &file_wire_proto_msgTypes[19]
+	mi := &file_wire_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1642,7 +1724,7 @@ func (x *Output) String() string {
 func (*Output) ProtoMessage() {}
 
 func (x *Output) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[19]
+	mi := &file_wire_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1655,7 +1737,7 @@ func (x *Output) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Output.ProtoReflect.Descriptor instead.
 func (*Output) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{19}
+	return file_wire_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Output) GetStream() Stream {
@@ -1700,7 +1782,7 @@ type Gap struct {
 
 func (x *Gap) Reset() {
 	*x = Gap{}
-	mi := &file_wire_proto_msgTypes[20]
+	mi := &file_wire_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1712,7 +1794,7 @@ func (x *Gap) String() string {
 func (*Gap) ProtoMessage() {}
 
 func (x *Gap) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[20]
+	mi := &file_wire_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1725,7 +1807,7 @@ func (x *Gap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gap.ProtoReflect.Descriptor instead.
 func (*Gap) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{20}
+	return file_wire_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Gap) GetStream() Stream {
@@ -1775,7 +1857,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_wire_proto_msgTypes[21]
+	mi := &file_wire_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +1869,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[21]
+	mi := &file_wire_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +1882,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{21}
+	return file_wire_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Exit) GetState() Exit_State {
@@ -1871,7 +1953,7 @@ type Total struct {
 
 func (x *Total) Reset() {
 	*x = Total{}
-	mi := &file_wire_proto_msgTypes[22]
+	mi := &file_wire_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1883,7 +1965,7 @@ func (x *Total) String() string {
 func (*Total) ProtoMessage() {}
 
 func (x *Total) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[22]
+	mi := &file_wire_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1896,7 +1978,7 @@ func (x *Total) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Total.ProtoReflect.Descriptor instead.
 func (*Total) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{22}
+	return file_wire_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Total) GetStream() Stream {
@@ -1929,7 +2011,7 @@ type Unknown struct {
 
 func (x *Unknown) Reset() {
 	*x = Unknown{}
-	mi := &file_wire_proto_msgTypes[23]
+	mi := &file_wire_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1941,7 +2023,7 @@ func (x *Unknown) String() string {
 func (*Unknown) ProtoMessage() {}
 
 func (x *Unknown) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[23]
+	mi := &file_wire_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1954,7 +2036,7 @@ func (x *Unknown) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unknown.ProtoReflect.Descriptor instead.
 func (*Unknown) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{23}
+	return file_wire_proto_rawDescGZIP(), []int{24}
 }
 
 var File_wire_proto protoreflect.FileDescriptor
@@ -1962,13 +2044,14 @@ var File_wire_proto protoreflect.FileDescriptor
 const file_wire_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"wire.proto\x12\x0ecaisey.wire.v1\"\x8d\x02\n" +
+	"wire.proto\x12\x0ecaisey.wire.v1\"\xc8\x02\n" +
 	"\tFromAgent\x120\n" +
 	"\x06enroll\x18\x01 \x01(\v2\x16.caisey.wire.v1.EnrollH\x00R\x06enroll\x12-\n" +
 	"\x05hello\x18\x02 \x01(\v2\x15.caisey.wire.v1.HelloH\x00R\x05hello\x129\n" +
 	"\theartbeat\x18\x03 \x01(\v2\x19.caisey.wire.v1.HeartbeatH\x00R\theartbeat\x12-\n" +
 	"\x05drain\x18\x04 \x01(\v2\x15.caisey.wire.v1.DrainH\x00R\x05drain\x12*\n" +
-	"\x04kept\x18\x05 \x01(\v2\x14.caisey.wire.v1.KeptH\x00R\x04keptB\t\n" +
+	"\x04kept\x18\x05 \x01(\v2\x14.caisey.wire.v1.KeptH\x00R\x04kept\x129\n" +
+	"\tcatalogue\x18\x06 \x01(\v2\x19.caisey.wire.v1.CatalogueH\x00R\tcatalogueB\t\n" +
 	"\amessage\"\xa0\x02\n" +
 	"\aToAgent\x126\n" +
 	"\benrolled\x18\x01 \x01(\v2\x18.caisey.wire.v1.EnrolledH\x00R\benrolled\x123\n" +
@@ -1989,16 +2072,21 @@ const file_wire_proto_rawDesc = "" +
 	"\bEnrolled\x12\x1a\n" +
 	"\bendpoint\x18\x01 \x01(\tR\bendpoint\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\tR\x06client\x12\x12\n" +
-	"\x04name\x18\x03 \x01(\tR\x04name\"\x82\x01\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\"\x9a\x01\n" +
 	"\x05Hello\x121\n" +
 	"\amachine\x18\x01 \x01(\v2\x17.caisey.wire.v1.MachineR\amachine\x12\x14\n" +
 	"\x05steps\x18\x02 \x03(\tR\x05steps\x12\x18\n" +
 	"\aeffects\x18\x03 \x03(\tR\aeffects\x12\x16\n" +
-	"\x06resume\x18\x04 \x01(\fR\x06resume\"M\n" +
+	"\x06resume\x18\x04 \x01(\fR\x06resume\x12\x16\n" +
+	"\x06checks\x18\x05 \x01(\fR\x06checks\"n\n" +
 	"\aWelcome\x12\x16\n" +
 	"\x06client\x18\x01 \x01(\tR\x06client\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
-	"\x06resume\x18\x03 \x01(\fR\x06resume\"\x1e\n" +
+	"\x06resume\x18\x03 \x01(\fR\x06resume\x12\x1f\n" +
+	"\vtell_checks\x18\x04 \x01(\bR\n" +
+	"tellChecks\"!\n" +
+	"\tCatalogue\x12\x14\n" +
+	"\x05specs\x18\x01 \x01(\fR\x05specs\"\x1e\n" +
 	"\x04Kept\x12\x16\n" +
 	"\x06resume\x18\x01 \x01(\fR\x06resume\"\xa5\x01\n" +
 	"\tHeartbeat\x12\x1d\n" +
@@ -2096,11 +2184,12 @@ const file_wire_proto_rawDesc = "" +
 	"\x06stream\x18\x01 \x01(\x0e2\x16.caisey.wire.v1.StreamR\x06stream\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\x12\x16\n" +
 	"\x06sha256\x18\x03 \x01(\fR\x06sha256\"\t\n" +
-	"\aUnknown*F\n" +
+	"\aUnknown*W\n" +
 	"\x06Stream\x12\x16\n" +
 	"\x12STREAM_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTREAM_STDOUT\x10\x01\x12\x11\n" +
-	"\rSTREAM_STDERR\x10\x02B*Z(github.com/caisey/caisey/relay/wire;wireb\x06proto3"
+	"\rSTREAM_STDERR\x10\x02\x12\x0f\n" +
+	"\vSTREAM_ROWS\x10\x03B*Z(github.com/caisey/caisey/relay/wire;wireb\x06proto3"
 
 var (
 	file_wire_proto_rawDescOnce sync.Once
@@ -2115,7 +2204,7 @@ func file_wire_proto_rawDescGZIP() []byte {
 }
 
 var file_wire_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_wire_proto_goTypes = []any{
 	(Stream)(0),       // 0: caisey.wire.v1.Stream
 	(Refused_Code)(0), // 1: caisey.wire.v1.Refused.Code
@@ -2127,61 +2216,63 @@ var file_wire_proto_goTypes = []any{
 	(*Enrolled)(nil),  // 7: caisey.wire.v1.Enrolled
 	(*Hello)(nil),     // 8: caisey.wire.v1.Hello
 	(*Welcome)(nil),   // 9: caisey.wire.v1.Welcome
-	(*Kept)(nil),      // 10: caisey.wire.v1.Kept
-	(*Heartbeat)(nil), // 11: caisey.wire.v1.Heartbeat
-	(*Drain)(nil),     // 12: caisey.wire.v1.Drain
-	(*Refused)(nil),   // 13: caisey.wire.v1.Refused
-	(*ToStep)(nil),    // 14: caisey.wire.v1.ToStep
-	(*FromStep)(nil),  // 15: caisey.wire.v1.FromStep
-	(*Start)(nil),     // 16: caisey.wire.v1.Start
-	(*Resume)(nil),    // 17: caisey.wire.v1.Resume
-	(*Ack)(nil),       // 18: caisey.wire.v1.Ack
-	(*Cancel)(nil),    // 19: caisey.wire.v1.Cancel
-	(*Done)(nil),      // 20: caisey.wire.v1.Done
-	(*Started)(nil),   // 21: caisey.wire.v1.Started
-	(*Output)(nil),    // 22: caisey.wire.v1.Output
-	(*Gap)(nil),       // 23: caisey.wire.v1.Gap
-	(*Exit)(nil),      // 24: caisey.wire.v1.Exit
-	(*Total)(nil),     // 25: caisey.wire.v1.Total
-	(*Unknown)(nil),   // 26: caisey.wire.v1.Unknown
+	(*Catalogue)(nil), // 10: caisey.wire.v1.Catalogue
+	(*Kept)(nil),      // 11: caisey.wire.v1.Kept
+	(*Heartbeat)(nil), // 12: caisey.wire.v1.Heartbeat
+	(*Drain)(nil),     // 13: caisey.wire.v1.Drain
+	(*Refused)(nil),   // 14: caisey.wire.v1.Refused
+	(*ToStep)(nil),    // 15: caisey.wire.v1.ToStep
+	(*FromStep)(nil),  // 16: caisey.wire.v1.FromStep
+	(*Start)(nil),     // 17: caisey.wire.v1.Start
+	(*Resume)(nil),    // 18: caisey.wire.v1.Resume
+	(*Ack)(nil),       // 19: caisey.wire.v1.Ack
+	(*Cancel)(nil),    // 20: caisey.wire.v1.Cancel
+	(*Done)(nil),      // 21: caisey.wire.v1.Done
+	(*Started)(nil),   // 22: caisey.wire.v1.Started
+	(*Output)(nil),    // 23: caisey.wire.v1.Output
+	(*Gap)(nil),       // 24: caisey.wire.v1.Gap
+	(*Exit)(nil),      // 25: caisey.wire.v1.Exit
+	(*Total)(nil),     // 26: caisey.wire.v1.Total
+	(*Unknown)(nil),   // 27: caisey.wire.v1.Unknown
 }
 var file_wire_proto_depIdxs = []int32{
 	6,  // 0: caisey.wire.v1.FromAgent.enroll:type_name -> caisey.wire.v1.Enroll
 	8,  // 1: caisey.wire.v1.FromAgent.hello:type_name -> caisey.wire.v1.Hello
-	11, // 2: caisey.wire.v1.FromAgent.heartbeat:type_name -> caisey.wire.v1.Heartbeat
-	12, // 3: caisey.wire.v1.FromAgent.drain:type_name -> caisey.wire.v1.Drain
-	10, // 4: caisey.wire.v1.FromAgent.kept:type_name -> caisey.wire.v1.Kept
-	7,  // 5: caisey.wire.v1.ToAgent.enrolled:type_name -> caisey.wire.v1.Enrolled
-	9,  // 6: caisey.wire.v1.ToAgent.welcome:type_name -> caisey.wire.v1.Welcome
-	11, // 7: caisey.wire.v1.ToAgent.heartbeat:type_name -> caisey.wire.v1.Heartbeat
-	13, // 8: caisey.wire.v1.ToAgent.refused:type_name -> caisey.wire.v1.Refused
-	12, // 9: caisey.wire.v1.ToAgent.drain:type_name -> caisey.wire.v1.Drain
-	5,  // 10: caisey.wire.v1.Enroll.machine:type_name -> caisey.wire.v1.Machine
-	5,  // 11: caisey.wire.v1.Hello.machine:type_name -> caisey.wire.v1.Machine
-	1,  // 12: caisey.wire.v1.Refused.code:type_name -> caisey.wire.v1.Refused.Code
-	16, // 13: caisey.wire.v1.ToStep.start:type_name -> caisey.wire.v1.Start
-	17, // 14: caisey.wire.v1.ToStep.resume:type_name -> caisey.wire.v1.Resume
-	18, // 15: caisey.wire.v1.ToStep.ack:type_name -> caisey.wire.v1.Ack
-	19, // 16: caisey.wire.v1.ToStep.cancel:type_name -> caisey.wire.v1.Cancel
-	20, // 17: caisey.wire.v1.ToStep.done:type_name -> caisey.wire.v1.Done
-	21, // 18: caisey.wire.v1.FromStep.started:type_name -> caisey.wire.v1.Started
-	22, // 19: caisey.wire.v1.FromStep.output:type_name -> caisey.wire.v1.Output
-	24, // 20: caisey.wire.v1.FromStep.exit:type_name -> caisey.wire.v1.Exit
-	13, // 21: caisey.wire.v1.FromStep.refused:type_name -> caisey.wire.v1.Refused
-	26, // 22: caisey.wire.v1.FromStep.unknown:type_name -> caisey.wire.v1.Unknown
-	23, // 23: caisey.wire.v1.FromStep.gap:type_name -> caisey.wire.v1.Gap
-	18, // 24: caisey.wire.v1.Resume.acked:type_name -> caisey.wire.v1.Ack
-	0,  // 25: caisey.wire.v1.Ack.stream:type_name -> caisey.wire.v1.Stream
-	0,  // 26: caisey.wire.v1.Output.stream:type_name -> caisey.wire.v1.Stream
-	0,  // 27: caisey.wire.v1.Gap.stream:type_name -> caisey.wire.v1.Stream
-	2,  // 28: caisey.wire.v1.Exit.state:type_name -> caisey.wire.v1.Exit.State
-	25, // 29: caisey.wire.v1.Exit.totals:type_name -> caisey.wire.v1.Total
-	0,  // 30: caisey.wire.v1.Total.stream:type_name -> caisey.wire.v1.Stream
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	12, // 2: caisey.wire.v1.FromAgent.heartbeat:type_name -> caisey.wire.v1.Heartbeat
+	13, // 3: caisey.wire.v1.FromAgent.drain:type_name -> caisey.wire.v1.Drain
+	11, // 4: caisey.wire.v1.FromAgent.kept:type_name -> caisey.wire.v1.Kept
+	10, // 5: caisey.wire.v1.FromAgent.catalogue:type_name -> caisey.wire.v1.Catalogue
+	7,  // 6: caisey.wire.v1.ToAgent.enrolled:type_name -> caisey.wire.v1.Enrolled
+	9,  // 7: caisey.wire.v1.ToAgent.welcome:type_name -> caisey.wire.v1.Welcome
+	12, // 8: caisey.wire.v1.ToAgent.heartbeat:type_name -> caisey.wire.v1.Heartbeat
+	14, // 9: caisey.wire.v1.ToAgent.refused:type_name -> caisey.wire.v1.Refused
+	13, // 10: caisey.wire.v1.ToAgent.drain:type_name -> caisey.wire.v1.Drain
+	5,  // 11: caisey.wire.v1.Enroll.machine:type_name -> caisey.wire.v1.Machine
+	5,  // 12: caisey.wire.v1.Hello.machine:type_name -> caisey.wire.v1.Machine
+	1,  // 13: caisey.wire.v1.Refused.code:type_name -> caisey.wire.v1.Refused.Code
+	17, // 14: caisey.wire.v1.ToStep.start:type_name -> caisey.wire.v1.Start
+	18, // 15: caisey.wire.v1.ToStep.resume:type_name -> caisey.wire.v1.Resume
+	19, // 16: caisey.wire.v1.ToStep.ack:type_name -> caisey.wire.v1.Ack
+	20, // 17: caisey.wire.v1.ToStep.cancel:type_name -> caisey.wire.v1.Cancel
+	21, // 18: caisey.wire.v1.ToStep.done:type_name -> caisey.wire.v1.Done
+	22, // 19: caisey.wire.v1.FromStep.started:type_name -> caisey.wire.v1.Started
+	23, // 20: caisey.wire.v1.FromStep.output:type_name -> caisey.wire.v1.Output
+	25, // 21: caisey.wire.v1.FromStep.exit:type_name -> caisey.wire.v1.Exit
+	14, // 22: caisey.wire.v1.FromStep.refused:type_name -> caisey.wire.v1.Refused
+	27, // 23: caisey.wire.v1.FromStep.unknown:type_name -> caisey.wire.v1.Unknown
+	24, // 24: caisey.wire.v1.FromStep.gap:type_name -> caisey.wire.v1.Gap
+	19, // 25: caisey.wire.v1.Resume.acked:type_name -> caisey.wire.v1.Ack
+	0,  // 26: caisey.wire.v1.Ack.stream:type_name -> caisey.wire.v1.Stream
+	0,  // 27: caisey.wire.v1.Output.stream:type_name -> caisey.wire.v1.Stream
+	0,  // 28: caisey.wire.v1.Gap.stream:type_name -> caisey.wire.v1.Stream
+	2,  // 29: caisey.wire.v1.Exit.state:type_name -> caisey.wire.v1.Exit.State
+	26, // 30: caisey.wire.v1.Exit.totals:type_name -> caisey.wire.v1.Total
+	0,  // 31: caisey.wire.v1.Total.stream:type_name -> caisey.wire.v1.Stream
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_wire_proto_init() }
@@ -2195,6 +2286,7 @@ func file_wire_proto_init() {
 		(*FromAgent_Heartbeat)(nil),
 		(*FromAgent_Drain)(nil),
 		(*FromAgent_Kept)(nil),
+		(*FromAgent_Catalogue)(nil),
 	}
 	file_wire_proto_msgTypes[1].OneofWrappers = []any{
 		(*ToAgent_Enrolled)(nil),
@@ -2203,14 +2295,14 @@ func file_wire_proto_init() {
 		(*ToAgent_Refused)(nil),
 		(*ToAgent_Drain)(nil),
 	}
-	file_wire_proto_msgTypes[11].OneofWrappers = []any{
+	file_wire_proto_msgTypes[12].OneofWrappers = []any{
 		(*ToStep_Start)(nil),
 		(*ToStep_Resume)(nil),
 		(*ToStep_Ack)(nil),
 		(*ToStep_Cancel)(nil),
 		(*ToStep_Done)(nil),
 	}
-	file_wire_proto_msgTypes[12].OneofWrappers = []any{
+	file_wire_proto_msgTypes[13].OneofWrappers = []any{
 		(*FromStep_Started)(nil),
 		(*FromStep_Output)(nil),
 		(*FromStep_Exit)(nil),
@@ -2224,7 +2316,7 @@ func file_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_proto_rawDesc), len(file_wire_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   24,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

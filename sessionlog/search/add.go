@@ -105,7 +105,7 @@ func (a *adder) event(ev *sessionlog.Event) error {
 			return a.output(ev)
 		}
 	case sessionlog.StepEnded:
-		for _, s := range []sessionlog.Stream{sessionlog.Stdout, sessionlog.Stderr} {
+		for _, s := range []sessionlog.Stream{sessionlog.Stdout, sessionlog.Stderr, sessionlog.RowStream} {
 			if err := a.end(key{ev.Step, s}); err != nil {
 				return err
 			}

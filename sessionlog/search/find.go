@@ -26,6 +26,8 @@ type Query struct {
 	Clients []string
 	// Client and Technician, if not empty, are the only ones of interest.
 	Client, Technician string
+	// Only, if not nil, are the only sessions of interest.
+	Only map[sessionlog.SessionID]bool
 	// Since and Until, if not zero, bound the time of the event that is found.
 	Since, Until time.Time
 	// Limit is the most hits. If zero, 100.
@@ -270,7 +272,7 @@ func (f *finder) consider(ctx context.Context, c candidate) (bool, error) {
 	if c.kind == sessionlog.NoteAdded {
 		k.note = string(c.runs)
 	}
-	if f.seen[k] || f.skipped[c.session] {
+	if f.seen[k] || f.skipped[c.session] || f.q.Only != nil && !f.q.Only[c.session] {
 		return true, nil
 	}
 	if f.older(c.id) || f.reads == 0 {

@@ -224,10 +224,12 @@ func TestMatchBeginsWithAWord(t *testing.T) {
 
 func TestClientsAreWalls(t *testing.T) {
 	w := newWorld(t, search.Config{})
+	only := map[string]map[sessionlog.SessionID]bool{} // the newest session of each client
 	for _, client := range []string{"acme", "umbrella", "acme"} {
 		id := w.session(client, "tech-"+client)
 		w.append(id, note("the secret of "+client))
 		w.catchUp(id, 10)
+		only[client] = map[sessionlog.SessionID]bool{id: true}
 	}
 	for _, tt := range []struct {
 		q    search.Query
@@ -242,6 +244,11 @@ func TestClientsAreWalls(t *testing.T) {
 		{search.Query{Clients: []string{`acme","umbrella`, "%", "acm"}}, 0},
 		{search.Query{Clients: []string{"acme"}, Technician: "tech-umbrella"}, 0},
 		{search.Query{Clients: []string{"acme"}, Technician: "tech-acme"}, 2},
+		{search.Query{Clients: []string{"acme", "umbrella"}, Only: only["acme"]}, 1},
+		{search.Query{Clients: []string{"acme", "umbrella"}, Only: only["umbrella"], Limit: 1}, 1},
+		{search.Query{Clients: []string{"acme"}, Only: only["umbrella"]}, 0},
+		{search.Query{Clients: []string{"acme"}, Only: only[""]}, 2},
+		{search.Query{Clients: []string{"acme"}, Only: map[sessionlog.SessionID]bool{}}, 0},
 	} {
 		w.opens = nil
 		tt.q.Text = "secret"

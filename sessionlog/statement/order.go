@@ -30,10 +30,23 @@ type Order struct {
 // Each line ends in LF; after the last come the bytes of the command and nothing
 // more.
 func (o Order) Text() []byte {
-	text := fmt.Appendf(nil, "caisey-order-v1\nstep %s\nsession %s\ntechnician %s\neffect %s\ntimeout %d\ncommand %d\n",
-		o.Step, o.Session, o.Technician, o.Effect, o.Timeout.Nanoseconds(), len(o.Command))
+	text := fmt.Appendf(nil, "caisey-order-v1\nstep %s\nsession %s\n", o.Step, o.Session)
+	return o.appendSubject(text)
+}
+
+// appendSubject appends what two orders have in common that ask for the same.
+func (o Order) appendSubject(text []byte) []byte {
+	text = fmt.Appendf(text, "technician %s\neffect %s\ntimeout %d\ncommand %d\n",
+		o.Technician, o.Effect, o.Timeout.Nanoseconds(), len(o.Command))
 	return append(text, o.Command...)
 }
 
 // Digest returns the SHA-256 of the order's text.
 func (o Order) Digest() [sha256.Size]byte { return sha256.Sum256(o.Text()) }
+
+// Subject returns the SHA-256 of the line "caisey-subject-v1" and of the order's text
+// from the line of the technician on: two orders have the same where they differ in
+// nothing but step and session.
+func (o Order) Subject() [sha256.Size]byte {
+	return sha256.Sum256(o.appendSubject([]byte("caisey-subject-v1\n")))
+}

@@ -17,8 +17,9 @@ type Statement struct {
 	Command string // as the agent got it, byte for byte
 	Exit    int    // -1 if it has none
 	Signal  string // name of the signal that ended it; empty if none did
-	// Stdout and Stderr are all that the command sent, also what was left out.
-	Stdout, Stderr Output
+	// Stdout, Stderr and the Rows of a check are all that was sent, also what was left
+	// out.
+	Stdout, Stderr, Rows Output
 }
 
 // Output is the length and hash of all of one stream.
@@ -39,15 +40,22 @@ var None = Output{SHA256: sha256.Sum256(nil)}
 //	signal NAME, or "signal" and nothing more
 //	stdout BYTES SHA-256
 //	stderr BYTES SHA-256
+//	rows BYTES SHA-256
+//
+// The last line is there only if there were rows.
 func (s Statement) Text() []byte {
 	command := sha256.Sum256([]byte(s.Command))
 	signal := "signal"
 	if s.Signal != "" {
 		signal += " " + s.Signal
 	}
-	return fmt.Appendf(nil, "caisey-statement-v1\nstep %s\ncommand %x\nexit %s\n%s\nstdout %d %x\nstderr %d %x\n",
+	text := fmt.Appendf(nil, "caisey-statement-v1\nstep %s\ncommand %x\nexit %s\n%s\nstdout %d %x\nstderr %d %x\n",
 		s.Step, command, strconv.Itoa(s.Exit), signal,
 		s.Stdout.Bytes, s.Stdout.SHA256, s.Stderr.Bytes, s.Stderr.SHA256)
+	if s.Rows.Bytes > 0 {
+		text = fmt.Appendf(text, "rows %d %x\n", s.Rows.Bytes, s.Rows.SHA256)
+	}
+	return text
 }
 
 // Sign returns the signature of the statement, in hex.

@@ -28,8 +28,46 @@ func Gate(ev sessionlog.Event, loc *time.Location) string {
 		return answered("OVERRIDDEN", ev)
 	case sessionlog.ApprovalExpired:
 		return "nobody approved it in time"
+	case sessionlog.ApprovalReused:
+		var b sessionlog.Reused
+		if ev.Decode(&b) != nil {
+			return ""
+		}
+		return "approved by " + vt.Plain(strings.Join(b.By, ", ")) + " as step " + vt.Plain(string(b.Of))
+	case sessionlog.ApprovalWaived:
+		var b sessionlog.Waived
+		if ev.Decode(&b) != nil {
+			return ""
+		}
+		return "not held" + ruleText(b.Rules) + ": " + vt.Plain(b.Why)
 	}
 	return ""
+}
+
+// ruleText names rules of a policy, in brackets.
+func ruleText(names []string) string {
+	rules := vt.Plain(strings.Join(names, ", "))
+	switch len(names) {
+	case 0:
+		return ""
+	case 1:
+		return " (rule " + rules + ")"
+	}
+	return " (rules " + rules + ")"
+}
+
+// Incident says in one line, as safe text, that the session belongs to an incident
+// from an event on. It returns "" for any other event.
+func Incident(ev sessionlog.Event) string {
+	var b sessionlog.Joined
+	if ev.Kind != sessionlog.IncidentJoined || ev.Decode(&b) != nil {
+		return ""
+	}
+	text := "in incident " + vt.Plain(string(b.Incident))
+	if b.Title != "" {
+		text += ": " + vt.Plain(b.Title)
+	}
+	return text
 }
 
 func waits(b sessionlog.Hold, at time.Time, loc *time.Location) string {
@@ -37,12 +75,7 @@ func waits(b sessionlog.Hold, at time.Time, loc *time.Location) string {
 	if b.Need == 1 {
 		text = "waits for 1 approval"
 	}
-	switch rules := vt.Plain(strings.Join(b.Rules, ", ")); {
-	case len(b.Rules) == 1:
-		text += " (rule " + rules + ")"
-	case len(b.Rules) > 1:
-		text += " (rules " + rules + ")"
-	}
+	text += ruleText(b.Rules)
 	at, until := at.In(loc), b.Expires.In(loc)
 	form := "15:04"
 	if at.YearDay() != until.YearDay() || at.Year() != until.Year() {
@@ -89,8 +122,17 @@ func (p *page) gate(ev sessionlog.Event) {
 	}
 	kind := said
 	switch ev.Kind {
-	case sessionlog.ApprovalDenied, sessionlog.ApprovalOverridden, sessionlog.ApprovalExpired:
+	case sessionlog.ApprovalDenied, sessionlog.ApprovalOverridden, sessionlog.ApprovalExpired, sessionlog.ApprovalWaived:
 		kind = endOther
 	}
 	p.remark(ev.Time, p.step(ev.Step), remark{kind, text})
+}
+
+// did says what a session did, if all of it was seen.
+func did(t *sessionlog.Tally) string {
+	r, whole := t.Receipt()
+	if !whole {
+		return ""
+	}
+	return "it ran " + r.String()
 }

@@ -45,6 +45,18 @@ func gates(t *testing.T) *logtest.Memory {
 	h.Expires = at.Add(24 * time.Hour)
 	add(sessionlog.ApprovalRequested, sessionlog.Relay, s3, h)
 	add(sessionlog.ApprovalExpired, sessionlog.Relay, s3, nil)
+	add(sessionlog.StepEnded, sessionlog.Relay, s3, sessionlog.Ended{State: sessionlog.Refused, Exit: -1})
+	add(sessionlog.IncidentJoined, ana, "", sessionlog.Joined{Incident: "01J0000000000000000000INC1", Title: "db <b>is</b>\u202e down"})
+	const s4, s5 = sessionlog.StepID("01J0000000000000000000STE4"), sessionlog.StepID("01J0000000000000000000STE5")
+	add(sessionlog.StepRequested, ana, s4, sessionlog.Requested{Command: "restart", Effect: sessionlog.EffectShell})
+	add(sessionlog.ApprovalRequested, sessionlog.Relay, s4, hold(1, "a"))
+	add(sessionlog.ApprovalReused, sessionlog.Relay, s4, sessionlog.Reused{Digest: "d1", Of: s1, By: []string{"bo", "cy"}})
+	add(sessionlog.StepDispatched, sessionlog.Relay, s4, nil)
+	add(sessionlog.StepRequested, ana, s5, sessionlog.Requested{Command: "reboot", Effect: sessionlog.EffectChange})
+	add(sessionlog.ApprovalWaived, sessionlog.Relay, s5, sessionlog.Waived{Rules: []string{"a"}, Why: "ana is on call"})
+	add(sessionlog.StepStarted, "agent:x", s5, sessionlog.Started{PID: 1})
+	add(sessionlog.StepEnded, "agent:x", s5, sessionlog.Ended{State: sessionlog.Failed, Exit: 1})
+	add(sessionlog.SessionClosed, ana, "", sessionlog.Closed{})
 	log := logtest.NewMemory()
 	if _, err := sessionlog.Append(t.Context(), log, evs...); err != nil {
 		t.Fatal(err)
@@ -70,6 +82,8 @@ func TestGates(t *testing.T) {
 		for _, want := range []string{
 			"reason: it hangs␊badly", "undo: start <b>it", "waits for 1 approval (rule db-needs-a-lead) until 14:51", "waits for 2 approvals (rules a, b\ufffdc) until 14:51",
 			"approved by bo", "denied by cy: not at noon", "OVERRIDDEN by root: the plant burns", "waits for 1 approval until 2026-03-05 14:42", "nobody approved it in time",
+			"in incident 01J0000000000000000000INC1: db <b>is", "approved by bo, cy as step 01J0000000000000000000STE1", "not held (rule a): ana is on call",
+			"it ran 0 reads, 0 probes, 1 shell, 1 change, 1 that may have run",
 		} {
 			_, rest, ok := strings.Cut(text, want)
 			if !ok {

@@ -155,13 +155,21 @@ func (h *HTML) note(at time.Time, by, text string, about time.Time) {
 	h.add("</p>\n<p>", html.EscapeString(strings.TrimSpace(text)), "</p>\n</blockquote>\n")
 }
 
-func (h *HTML) closed(at time.Time, by, why string) {
+func (h *HTML) incident(at time.Time, text string) {
+	h.endPart()
+	h.add("<p>", h.clock(at), " ", isolated(text), "</p>\n")
+}
+
+func (h *HTML) closed(at time.Time, by, why, did string) {
 	h.endPart()
 	h.add("<p>Session closed by ", isolated(by), " ", h.clock(at))
 	if why != "" {
 		h.add(": ", isolated(why))
 	}
 	h.add("</p>\n")
+	if did != "" {
+		h.add("<p>", html.EscapeString(did), "</p>\n")
+	}
 }
 
 func (h *HTML) end(last sessionlog.Seq, open bool) {

@@ -25,6 +25,7 @@ type Encoder struct {
 	w      io.Writer
 	opened sessionlog.Opened
 	by     map[sessionlog.StepID]string // who asked for the steps that have not ended
+	tally  sessionlog.Tally
 }
 
 // NewEncoder returns an Encoder that writes to w. opened names the session if
@@ -46,12 +47,15 @@ type common struct {
 	Step      sessionlog.StepID     `json:"step,omitempty"`
 }
 
-// output is what StepOutput has besides. Exactly one of Text and Base64 is there.
+// output is what StepOutput has besides. Exactly one of Text, Base64 and Lines is there.
 type output struct {
 	Stream string  `json:"stream"`
 	Offset int64   `json:"offset"`
 	Text   *string `json:"text,omitempty"`
 	Base64 *string `json:"base64,omitempty"`
+	// Lines is there instead where the stream is that of a check's rows: each is a Line
+	// of package check.
+	Lines []json.RawMessage `json:"lines,omitempty"`
 }
 
 // unknown is what a kind that this program does not know has besides.
@@ -68,8 +72,31 @@ type openedBody struct {
 	AgentKey   string `json:"agent_key,omitempty"`
 }
 
+// reusedBody is Reused: what it calls by is who asked, here.
+type reusedBody struct {
+	Digest    string            `json:"digest"`
+	Of        sessionlog.StepID `json:"of"`
+	Approvers []string          `json:"approvers"`
+}
+
+// closedBody is Closed with what the session did, if all of it was seen.
+type closedBody struct {
+	sessionlog.Closed
+	Did *receipt `json:"did,omitempty"`
+}
+
+// receipt is a sessionlog.Receipt.
+type receipt struct {
+	Read   int `json:"read"`
+	Probe  int `json:"probe"`
+	Shell  int `json:"shell"`
+	Change int `json:"change"`
+	Unsure int `json:"unsure,omitempty"`
+}
+
 // Encode writes ev.
 func (e *Encoder) Encode(ev sessionlog.Event) error {
+	e.tally.Add(ev)
 	body, err := e.body(ev)
 	if err != nil {
 		return err
@@ -124,7 +151,7 @@ func (e *Encoder) typed(ev sessionlog.Event) (any, error) {
 		}
 		return openedBody{e.opened.Client, e.opened.Name, e.opened.Technician, e.opened.Key, e.opened.AgentKey}, nil
 	case sessionlog.SessionClosed:
-		return decode[sessionlog.Closed](ev)
+		return e.closed(ev)
 	case sessionlog.StepRequested:
 		return decode[sessionlog.Requested](ev)
 	case sessionlog.StepStarted:
@@ -137,6 +164,14 @@ func (e *Encoder) typed(ev sessionlog.Event) (any, error) {
 		return decode[sessionlog.Note](ev)
 	case sessionlog.ApprovalRequested:
 		return holdOf(ev)
+	case sessionlog.ApprovalReused:
+		var b sessionlog.Reused
+		err := ev.Decode(&b)
+		return reusedBody{b.Digest, b.Of, append([]string{}, b.By...)}, err
+	case sessionlog.ApprovalWaived:
+		return decode[sessionlog.Waived](ev)
+	case sessionlog.IncidentJoined:
+		return decode[sessionlog.Joined](ev)
 	case sessionlog.ApprovalGranted, sessionlog.ApprovalDenied, sessionlog.ApprovalOverridden:
 		return decode[sessionlog.Answer](ev)
 	case sessionlog.StepOutput:
@@ -146,6 +181,19 @@ func (e *Encoder) typed(ev sessionlog.Event) (any, error) {
 		return nil, nil
 	}
 	return unknown{ev.Body}, nil
+}
+
+func (e *Encoder) closed(ev sessionlog.Event) (any, error) {
+	var b closedBody
+	if len(ev.Body) > 0 {
+		if err := ev.Decode(&b.Closed); err != nil {
+			return nil, err
+		}
+	}
+	if r, whole := e.tally.Receipt(); whole {
+		b.Did = &receipt{r.Read, r.Probe, r.Shell, r.Change, r.Unsure}
+	}
+	return b, nil
 }
 
 func decode[T any](ev sessionlog.Event) (any, error) {
@@ -175,6 +223,11 @@ func outputOf(ev sessionlog.Event) any {
 		return nil
 	}
 	o := output{Stream: c.Stream.String(), Offset: c.Offset}
+	if c.Stream == sessionlog.RowStream {
+		if o.Lines = rowLines(c.Data); o.Lines != nil {
+			return o
+		}
+	}
 	if utf8.Valid(c.Data) {
 		s := string(c.Data)
 		o.Text = &s
@@ -183,6 +236,19 @@ func outputOf(ev sessionlog.Event) any {
 		o.Base64 = &s
 	}
 	return o
+}
+
+// rowLines returns the lines of a check's rows, or nil if they are not all JSON.
+func rowLines(data []byte) []json.RawMessage {
+	var lines []json.RawMessage
+	for line := range bytes.Lines(data) {
+		line = bytes.TrimSuffix(line, []byte("\n"))
+		if !json.Valid(line) || !utf8.Valid(line) {
+			return nil
+		}
+		lines = append(lines, json.RawMessage(line))
+	}
+	return lines
 }
 
 func marshal(v any) ([]byte, error) {

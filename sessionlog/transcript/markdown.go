@@ -195,13 +195,21 @@ func (m *Markdown) note(at time.Time, by, text string, about time.Time) {
 	m.add("\n\n")
 }
 
-func (m *Markdown) closed(at time.Time, by, why string) {
+func (m *Markdown) incident(at time.Time, text string) {
+	m.endBlock()
+	m.add(m.stamp(at), ": ", escapeMarkdown(text), "\n\n")
+}
+
+func (m *Markdown) closed(at time.Time, by, why, did string) {
 	m.endBlock()
 	m.add("Session closed by ", escapeMarkdown(by), " at ", m.stamp(at))
 	if why != "" {
 		m.add(": ", escapeMarkdown(why))
 	}
 	m.add("\n")
+	if did != "" {
+		m.add("\n", escapeMarkdown(did), "\n")
+	}
 }
 
 func (m *Markdown) end(last sessionlog.Seq, open bool) {

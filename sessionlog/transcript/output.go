@@ -23,15 +23,16 @@ const sgrReset = "\x1b[0m"
 
 func (p *Printer) output(ev sessionlog.Event) {
 	c := ev.Chunk
-	if c == nil || c.Stream >= sessionlog.Stream(len(step{}.clean)) {
+	if c == nil || !c.Stream.Valid() {
 		return
 	}
 	st := p.step(ev.Step)
-	if p.open != st {
+	var stream sessionlog.Stream
+	p.raw, stream = st.take(p.raw[:0], c)
+	if p.open != st && (len(p.raw) > 0 || !st.check) {
 		p.head(ev.Time, st, " (continued)")
 	}
-	p.raw = st.clean[c.Stream].Append(p.raw[:0], c.Data)
-	p.text(st, c.Stream, p.raw)
+	p.text(st, stream, p.raw)
 }
 
 // text prints safe text of one stream of the open step.
@@ -193,6 +194,9 @@ func (p *Printer) ended(ev sessionlog.Event) {
 	for s := sessionlog.Stdout; s <= sessionlog.Stderr; s++ {
 		p.rest(ev.Time, st, s)
 	}
+	if text := st.unseen(); text != "" {
+		p.under(ev, text)
+	}
 	p.under(ev, End(b))
 	delete(p.steps, ev.Step)
 	if p.open == st {
@@ -202,7 +206,10 @@ func (p *Printer) ended(ev sessionlog.Event) {
 
 // rest prints what stands for an unfinished sequence at a stream's end.
 func (p *Printer) rest(at time.Time, st *step, s sessionlog.Stream) {
-	rest := st.clean[s].Flush(nil)
+	if s == sessionlog.RowStream {
+		return
+	}
+	rest := st.left(s)
 	if len(rest) == 0 {
 		return
 	}

@@ -26,7 +26,9 @@ type form interface {
 	// part; if not, that part has ended.
 	remark(at time.Time, st *step, r remark, open bool)
 	note(at time.Time, by, text string, about time.Time)
-	closed(at time.Time, by, why string)
+	incident(at time.Time, text string)
+	// closed tells of the end, and what the session did, if that is known.
+	closed(at time.Time, by, why, did string)
 	// end is called once, after all else. open says that the session goes on.
 	end(last sessionlog.Seq, open bool)
 }
@@ -63,6 +65,7 @@ type page struct {
 	count  int    // of steps
 	open   *step  // the step of the newest part; nil if that has ended
 	raw    []byte // scratch for output
+	tally  sessionlog.Tally
 }
 
 func newPage(w io.Writer, opts Options) page {
@@ -75,6 +78,7 @@ func (p *page) Print(ev sessionlog.Event) error {
 		_ = ev.Decode(&p.from) // what cannot be read is left out
 	}
 	p.begin()
+	p.tally.Add(ev)
 	p.at, p.seq = ev.Time, ev.Seq
 	switch ev.Kind {
 	case sessionlog.SessionOpened:
@@ -93,6 +97,11 @@ func (p *page) Print(ev sessionlog.Event) error {
 		p.ended(ev)
 	case sessionlog.NoteAdded:
 		p.note(ev)
+	case sessionlog.IncidentJoined:
+		if text := Incident(ev); text != "" {
+			p.open = nil
+			p.form.incident(ev.Time, text)
+		}
 	default:
 		p.gate(ev)
 	}
@@ -132,7 +141,7 @@ func (p *page) requested(ev sessionlog.Event) {
 		return
 	}
 	p.count++
-	st := &step{n: p.count, by: vt.Plain(ev.Actor.Name()), command: safe(b.Command)}
+	st := &step{n: p.count, by: vt.Plain(ev.Actor.Name()), command: safe(b.Command), check: b.IsCheck()}
 	p.steps[ev.Step] = st
 	p.head(ev.Time, st)
 	for _, text := range Asked(b) {
@@ -158,12 +167,13 @@ func (p *page) step(id sessionlog.StepID) *step {
 
 func (p *page) output(ev sessionlog.Event) {
 	c := ev.Chunk
-	if c == nil || c.Stream >= sessionlog.Stream(len(step{}.clean)) {
+	if c == nil || !c.Stream.Valid() {
 		return
 	}
 	st := p.step(ev.Step)
-	p.raw = st.clean[c.Stream].Append(p.raw[:0], c.Data)
-	p.text(ev.Time, st, c.Stream, p.raw)
+	var stream sessionlog.Stream
+	p.raw, stream = st.take(p.raw[:0], c)
+	p.text(ev.Time, st, stream, p.raw)
 }
 
 func (p *page) text(at time.Time, st *step, stream sessionlog.Stream, text []byte) {
@@ -178,7 +188,9 @@ func (p *page) text(at time.Time, st *step, stream sessionlog.Stream, text []byt
 
 // rest prints what stands for an unfinished sequence at a stream's end.
 func (p *page) rest(at time.Time, st *step, stream sessionlog.Stream) {
-	p.text(at, st, stream, st.clean[stream].Flush(nil))
+	if stream != sessionlog.RowStream {
+		p.text(at, st, stream, st.left(stream))
+	}
 }
 
 func (p *page) gap(ev sessionlog.Event) {
@@ -201,6 +213,9 @@ func (p *page) ended(ev sessionlog.Event) {
 	st := p.step(ev.Step)
 	p.rest(ev.Time, st, sessionlog.Stdout)
 	p.rest(ev.Time, st, sessionlog.Stderr)
+	if text := st.unseen(); text != "" {
+		p.remark(ev.Time, st, remark{said, text})
+	}
 	kind := endOther
 	if b.State == sessionlog.OK {
 		kind = endOK
@@ -238,7 +253,7 @@ func (p *page) closed(ev sessionlog.Event) {
 		_ = ev.Decode(&b) // without it, it was closed all the same
 	}
 	p.open, p.sealed = nil, true
-	p.form.closed(ev.Time, vt.Plain(ev.Actor.Name()), vt.Plain(b.Why))
+	p.form.closed(ev.Time, vt.Plain(ev.Actor.Name()), vt.Plain(b.Why), did(&p.tally))
 }
 
 // stamp returns at as people read it.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caisey/caisey/sessionlog"
+	"github.com/caisey/caisey/sessionlog/check"
 	"github.com/caisey/caisey/tui/vt"
 )
 
@@ -45,6 +46,7 @@ type Printer struct {
 	mid   bool // the last byte written was not a line's end
 	day   string
 	raw   []byte // scratch for output
+	tally sessionlog.Tally
 }
 
 // A step is one that has not ended.
@@ -52,7 +54,10 @@ type step struct {
 	n           int  // counts the steps of a page, from 1
 	shown       bool // the page has a part of it
 	by, command string
-	clean       [3]vt.Cleaner // by stream
+	check       bool // it asks a check
+	rows        check.Printer
+	evidence    int64         // bytes of a check that are not shown
+	clean       [3]vt.Cleaner // by stream of a command
 	sgr         bool          // its output may have left a colour on
 }
 
@@ -68,6 +73,7 @@ func NewPrinter(w io.Writer, opts Options) *Printer {
 
 // Print renders the next event. Kinds it does not know it passes over.
 func (p *Printer) Print(ev sessionlog.Event) error {
+	p.tally.Add(ev)
 	switch ev.Kind {
 	case sessionlog.SessionOpened:
 		p.opened(ev)
@@ -85,6 +91,10 @@ func (p *Printer) Print(ev sessionlog.Event) error {
 		p.ended(ev)
 	case sessionlog.NoteAdded:
 		p.note(ev)
+	case sessionlog.IncidentJoined:
+		if text := Incident(ev); text != "" {
+			p.line(ev.Time, "", text)
+		}
 	default:
 		p.gate(ev)
 	}
@@ -113,6 +123,9 @@ func (p *Printer) closed(ev sessionlog.Event) {
 		text += ": " + vt.Plain(b.Why)
 	}
 	p.line(ev.Time, "", text)
+	if text := did(&p.tally); text != "" {
+		p.line(ev.Time, "", text)
+	}
 }
 
 func (p *Printer) note(ev sessionlog.Event) {
@@ -132,7 +145,7 @@ func (p *Printer) requested(ev sessionlog.Event) {
 	if ev.Decode(&b) != nil {
 		return
 	}
-	st := &step{by: vt.Plain(ev.Actor.Name()), command: vt.Plain(b.Command)}
+	st := &step{by: vt.Plain(ev.Actor.Name()), command: vt.Plain(b.Command), check: b.IsCheck()}
 	p.steps[ev.Step] = st
 	p.head(ev.Time, st, "")
 	for _, text := range Asked(b) {

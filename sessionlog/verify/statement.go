@@ -22,8 +22,11 @@ func Statement(key string, step sessionlog.StepID, command string, ended session
 			return err
 		}
 		out := &s.Stdout
-		if t.Stream == sessionlog.Stderr.String() {
+		switch t.Stream {
+		case sessionlog.Stderr.String():
 			out = &s.Stderr
+		case sessionlog.RowStream.String():
+			out = &s.Rows
 		}
 		*out = statement.Output{Bytes: t.Bytes, SHA256: sum}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/sessionlog"
+	"github.com/caisey/caisey/sessionlog/check"
 )
 
 // countAtOnce is about how many events one look at the session counts.
@@ -98,6 +99,17 @@ func (b *backend) Technicians(context.Context) ([]console.Technician, error) { r
 func (b *backend) Inbox(context.Context) (console.Inbox, error) {
 	return nil, console.Errorf(console.CodeUsage, "connect to a relay", "a replay has no approvals")
 }
+
+// Incidents returns none: a record is of one session.
+// Packs implements console.Backend: a record can not be asked.
+func (b *backend) Packs(context.Context) ([]console.Pack, error) { return nil, nil }
+
+// Checks implements console.Backend: a record can not be asked.
+func (b *backend) Checks(context.Context, sessionlog.EndpointID) ([]check.Spec, error) {
+	return nil, nil
+}
+
+func (b *backend) Incidents(context.Context) ([]console.Incident, error) { return nil, nil }
 
 // Policy refuses: a record has none.
 func (b *backend) Policy(context.Context) (console.Policy, error) {

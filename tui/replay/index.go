@@ -156,7 +156,8 @@ func (x *Index) add(ev sessionlog.Event) {
 // gates reports whether events of a kind are about a gate.
 func gates(k sessionlog.Kind) bool {
 	switch k {
-	case sessionlog.ApprovalRequested, sessionlog.ApprovalGranted, sessionlog.ApprovalDenied, sessionlog.ApprovalOverridden, sessionlog.ApprovalExpired:
+	case sessionlog.ApprovalRequested, sessionlog.ApprovalGranted, sessionlog.ApprovalDenied, sessionlog.ApprovalOverridden, sessionlog.ApprovalExpired,
+		sessionlog.ApprovalReused, sessionlog.ApprovalWaived:
 		return true
 	}
 	return false

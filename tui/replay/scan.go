@@ -89,7 +89,7 @@ func (s *scan) take(ev sessionlog.Event) (n int, head bool) {
 			s.output(streamKey{ev.Step, ev.Chunk.Stream}, ev.Chunk.Data)
 		}
 	case sessionlog.StepGap, sessionlog.StepEnded:
-		for _, stream := range []sessionlog.Stream{sessionlog.Stdout, sessionlog.Stderr} {
+		for _, stream := range []sessionlog.Stream{sessionlog.Stdout, sessionlog.Stderr, sessionlog.RowStream} {
 			if key := (streamKey{ev.Step, stream}); s.lines[key] != nil {
 				s.lines[key].Flush(s.line)
 				delete(s.lines, key)

@@ -1,0 +1,6 @@
+package disk
+
+import "github.com/caisey/caisey/agent/check"
+
+// All returns the checks of the family that this operating system can be asked.
+func All() []check.Check { return append([]check.Check{diskSpace(readVolumes)}, local()...) }

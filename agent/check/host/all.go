@@ -1,0 +1,8 @@
+package host
+
+import "github.com/caisey/caisey/agent/check"
+
+// All returns the checks of the family that this operating system can be asked.
+func All() []check.Check {
+	return append([]check.Check{vitals(readPressure), procTop(), usersNow(readSessions)}, local()...)
+}

@@ -1,0 +1,10 @@
+package network
+
+import "github.com/caisey/caisey/agent/check"
+
+// All returns the checks of the family that this operating system can be asked.
+func All() []check.Check {
+	return append([]check.Check{
+		listening(), connections(), interfaces(), probe(), resolve(), remoteTLS(), get(), skew(),
+	}, local()...)
+}
