@@ -9,7 +9,12 @@ import (
 	"github.com/caisey/caisey/relay/console"
 )
 
-const gates = Default + `
+// plain is a policy without a gate.
+const plain = `@id("technicians-run") permit (principal in Role::"technician", action in Action::"run", resource);
+@id("leads-approve") permit (principal in Role::"lead", action == Action::"approve", resource);
+`
+
+const gates = plain + `
 @id("prod-changes")
 forbid (principal, action == Action::"change", resource in Client::"acme")
 when { resource.hasTag("tier") && resource.getTag("tier") == "prod" && context.approvals < 1 };
@@ -86,6 +91,21 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// Without a policy of its own, a relay has fixes wait for somebody else, and nothing
+// besides.
+func TestDefault(t *testing.T) {
+	s := parse(t, Default)
+	for effect, want := range map[string]Decision{
+		"read": {Allow, 0, []string{"technicians-run"}}, "probe": {Allow, 0, []string{"technicians-run"}},
+		"shell": {Allow, 0, []string{"technicians-run"}}, "change": {Hold, 1, []string{"fixes-need-somebody-else"}},
+	} {
+		r := Request{Technician: "ana", Role: "admin", Effect: effect, Endpoint: endpoint("acme/db01", ""), Command: "x", Now: time.Now()}
+		if got := s.Decide(r); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v", effect, got)
+		}
+	}
+}
+
 func TestMayApprove(t *testing.T) {
 	s := parse(t, gates+`@id("cy-not-at-acme") forbid (principal == Technician::"cy", action == Action::"approve", resource in Client::"acme");`)
 	r := Request{Technician: "ana", Role: "admin", Effect: "change", Endpoint: endpoint("acme/dc01", "tier=prod"), Now: time.Now()}
@@ -98,7 +118,7 @@ func TestMayApprove(t *testing.T) {
 }
 
 func TestOnCall(t *testing.T) {
-	s := parse(t, Default+`
+	s := parse(t, plain+`
 @id("one") forbid (principal, action == Action::"change", resource) when { context.approvals < 1 } unless { principal.onCall };
 @id("call") forbid (principal, action == Action::"approve", resource) unless { principal.onCall };`)
 	r := Request{Technician: "ana", Role: "lead", Effect: "change", Endpoint: endpoint("acme/dc01", ""), Now: time.Now()}
@@ -117,7 +137,7 @@ func TestOnCall(t *testing.T) {
 // Cedar passes over a rule that fails, even one that forbids. Here it refuses, and
 // says which.
 func TestErrorsRefuse(t *testing.T) {
-	s := parse(t, Default+`@id("overflows") forbid (principal, action, resource) when { context.targets * 9223372036854775807 * 2 < 0 };`)
+	s := parse(t, plain+`@id("overflows") forbid (principal, action, resource) when { context.targets * 9223372036854775807 * 2 < 0 };`)
 	got := s.Decide(Request{Technician: "ana", Role: "admin", Effect: "read", Endpoint: endpoint("acme/x", ""), Targets: 2, Now: time.Now()})
 	if got.Verdict != Refuse || len(got.Rules) != 1 || !strings.Contains(got.Rules[0], "overflows (failed:") {
 		t.Errorf("%+v", got)

@@ -32,17 +32,22 @@ action "read", "probe", "shell", "change" in ["run"]
 action "approve" appliesTo { principal: [Technician], resource: [Endpoint], context: About };
 `
 
-// Default is the policy of a relay to which none was applied: technicians run
-// whatever they want without waiting for anybody, and leads may approve.
-const Default = `// Technicians run commands and checks. There are no gates.
+// Default is the policy of a relay to which none was applied: technicians run commands
+// and ask checks without waiting for anybody, a fix needs somebody else's yes, and leads
+// may approve.
+const Default = `// Technicians run commands and ask checks, and wait for nobody.
 @id("technicians-run")
 permit (principal in Role::"technician", action in Action::"run", resource);
 
-// Leads say yes where a gate asks for it. A gate is a rule such as
+// The one gate: a fix, which is a check that changes the endpoint, needs somebody else.
+// Take the rule out, or narrow it:
 //
-//   @id("changes-in-production-need-a-lead")
 //   forbid (principal, action == Action::"change", resource in Client::"acme")
 //   when { resource.hasTag("tier") && resource.getTag("tier") == "prod" && context.approvals < 1 };
+@id("fixes-need-somebody-else")
+forbid (principal, action == Action::"change", resource) when { context.approvals < 1 };
+
+// Leads say yes where a gate asks for it.
 @id("leads-approve")
 permit (principal in Role::"lead", action == Action::"approve", resource);
 `

@@ -54,7 +54,7 @@ func TestFirewall(t *testing.T) {
 	checktest.Ask(t, firewall(), "port", "ssh").CannotTell(t)
 }
 
-// TestIPTables reads what iptables-save printed on a Debian machine.
+// TestIPTables reads the form that iptables-save documents.
 func TestIPTables(t *testing.T) {
 	b, err := os.ReadFile("testdata/iptables-save.txt")
 	if err != nil {
