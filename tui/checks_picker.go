@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/sahilm/fuzzy"
 
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/sessionlog"
@@ -132,41 +131,11 @@ func (pk *picker) take(specs []check.Spec) {
 	}
 }
 
-// find works out the hits: first the checks that have all words of the filter in
-// their name, then those that have them somewhere, then those whose name has its
-// letters in order.
+// find works out the hits.
 func (pk *picker) find() {
-	words := strings.Fields(strings.ToLower(pk.filter.String()))
-	if len(words) == 0 {
-		pk.hits = pk.rows
-		pk.move(0, len(pk.hits))
-		return
-	}
-	var hits, some []*specRow
-	var rest specRows
-	for _, row := range pk.rows {
-		switch {
-		case has(row.name, words):
-			hits = append(hits, row)
-		case has(row.hay, words):
-			some = append(some, row)
-		default:
-			rest = append(rest, row)
-		}
-	}
-	hits = append(hits, some...)
-	for _, f := range fuzzy.FindFrom(strings.Join(words, ""), rest) {
-		hits = append(hits, rest[f.Index])
-	}
-	pk.hits = hits
+	pk.hits = fitting(pk.rows, pk.filter.String(), func(r *specRow) string { return r.name }, func(r *specRow) string { return r.hay })
 	pk.move(0, len(pk.hits))
 }
-
-// specRows is what fuzzy looks through.
-type specRows []*specRow
-
-func (s specRows) String(i int) string { return s[i].name }
-func (s specRows) Len() int            { return len(s) }
 
 // under returns the check under the cursor, or nil.
 func (pk *picker) under() *specRow {

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sahilm/fuzzy"
-
 	"github.com/caisey/caisey/relay/console"
 	"github.com/caisey/caisey/sessionlog"
 	"github.com/caisey/caisey/tui/vt"
@@ -111,51 +109,11 @@ func labels(ep console.Endpoint) string {
 	return strings.Join(parts, " ")
 }
 
-// find works out the hits: first the endpoints that have all words of the
-// filter in their name, then those that have them somewhere, then those whose
-// name has its letters in order.
+// find works out the hits.
 func (f *fleet) find() {
-	words := strings.Fields(strings.ToLower(f.filter.String()))
-	if len(words) == 0 {
-		f.hits = f.rows
-		f.move(0, len(f.hits))
-		return
-	}
-	var hits, some []*endpointRow
-	rest := make(paths, 0, len(f.rows))
-	for _, row := range f.rows {
-		switch {
-		case has(row.lower, words):
-			hits = append(hits, row)
-		case has(row.hay, words):
-			some = append(some, row)
-		default:
-			rest = append(rest, row)
-		}
-	}
-	hits = append(hits, some...)
-	for _, m := range fuzzy.FindFrom(strings.Join(words, ""), rest) {
-		hits = append(hits, rest[m.Index])
-	}
-	f.hits = hits
+	f.hits = fitting(f.rows, f.filter.String(), func(r *endpointRow) string { return r.lower }, func(r *endpointRow) string { return r.hay })
 	f.move(0, len(f.hits))
 }
-
-// has reports whether s has all of words.
-func has(s string, words []string) bool {
-	for _, w := range words {
-		if !strings.Contains(s, w) {
-			return false
-		}
-	}
-	return true
-}
-
-// paths is what fuzzy looks through.
-type paths []*endpointRow
-
-func (p paths) String(i int) string { return p[i].lower }
-func (p paths) Len() int            { return len(p) }
 
 // under returns the endpoint under the cursor, or nil.
 func (f *fleet) under() *endpointRow {
