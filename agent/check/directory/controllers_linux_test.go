@@ -1,7 +1,6 @@
 package directory
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -10,12 +9,12 @@ import (
 	shape "github.com/caisey/caisey/sessionlog/check"
 )
 
-// TestTwoControllers: replication works, the line between the two is cut, it breaks,
-// the line is mended, and ad.syncall brings it back.
+// TestTwoControllers: replication works, one of the two is stopped, it breaks, that one
+// comes back, and ad.syncall has it work again.
 func TestTwoControllers(t *testing.T) {
 	needSamba(t)
-	if os.Getenv("CAISEY_LONG") == "" {
-		t.Skip("it takes minutes: set CAISEY_LONG=1")
+	if testing.Short() {
+		t.Skip("two controllers take a minute")
 	}
 	one, two := newDC(t, 1), newDC(t, 2)
 	one.wire(two)
@@ -34,19 +33,18 @@ func TestTwoControllers(t *testing.T) {
 		b, err := one.in("samba-tool", "drs", "showrepl", "--json", "-P").Output()
 		return err == nil && strings.Contains(string(b), "CN=DC2")
 	})
-	one.test("TestSyncAll")
-	one.test("TestReplicates")
-	two.test("TestReplicates")
+	one.test("syncedAll")
+	one.test("replicates")
+	two.test("replicates")
 
 	two.stop()
-	one.test("TestBroken")
+	one.test("broken")
 	two.start()
-	one.test("TestSyncAll")
-	one.test("TestReplicates")
+	one.test("syncedAll")
+	one.test("replicates")
 }
 
-func TestSyncAll(t *testing.T) {
-	inside(t)
+func syncedAll(t *testing.T) {
 	a := checktest.Ask(t, syncAll())
 	if slices.ContainsFunc(a.Findings, func(f shape.Finding) bool { return strings.HasPrefix(f.Text, "the change failed") }) || a.End.Verdict == shape.CannotTell {
 		t.Fatalf("end %+v, findings %+v\n%s", a.End, a.Findings, a.Said)
@@ -56,8 +54,7 @@ func TestSyncAll(t *testing.T) {
 	}
 }
 
-func TestReplicates(t *testing.T) {
-	inside(t)
+func replicates(t *testing.T) {
 	a := checktest.Ask(t, replication(sambaNeighbours))
 	a.Fine(t)
 	nc := a.Column(t, "", "nc")
@@ -71,9 +68,8 @@ func TestReplicates(t *testing.T) {
 	}
 }
 
-// TestBroken: the partner is down.
-func TestBroken(t *testing.T) {
-	inside(t)
+// broken: the partner is down.
+func broken(t *testing.T) {
 	a := checktest.Ask(t, syncAll())
 	if !slices.ContainsFunc(a.Findings, func(f shape.Finding) bool { return strings.HasPrefix(f.Text, "the change failed") }) {
 		t.Errorf("findings of ad.syncall: %+v", a.Findings)

@@ -210,22 +210,21 @@ func (d *dc) join() {
 	d.certify()
 }
 
-// test runs a test of this package on the machine. It passes there as it has to.
+// test runs one of parts on the machine. It passes there as it has to.
 func (d *dc) test(name string) {
 	d.t.Helper()
-	cmd := d.in(os.Args[0], "-test.run=^"+name+"$", "-test.v")
+	cmd := d.in(os.Args[0], "-test.run=^TestController$", "-test.v")
 	cmd.Env = append(os.Environ(), insideMark+"="+name)
 	b, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(b), "--- PASS: "+name) {
+	if err != nil || !strings.Contains(string(b), "--- PASS: TestController ") {
 		d.t.Fatalf("%s on %s: %v\n%s", name, d.name, err, b)
 	}
 	d.t.Logf("%s on %s:\n%s", name, d.name, b)
 }
 
-// inside skips a test that another has to run on a machine.
-func inside(t *testing.T) {
-	t.Helper()
-	if os.Getenv(insideMark) != t.Name() {
-		t.Skip("this part is run on a controller, by TestController and TestTwoControllers")
-	}
+// parts are what is asked on a machine, by name: what TestController does where it is
+// run with that name in its environment.
+var parts = map[string]func(*testing.T){
+	"onController": onController, "controllerDown": controllerDown,
+	"syncedAll": syncedAll, "replicates": replicates, "broken": broken,
 }
