@@ -154,6 +154,7 @@ func TestAnswers(t *testing.T) {
 				if end := ended(t, w.await(people["ana"], session, step)); end.State != c.end {
 					t.Errorf("it ended as %+v", end)
 				}
+				synctest.Wait() // the session has let go of the step, whose end is on disk
 				if _, again := people[c.who].Do(t.Context(), in); codeOf(again) != console.CodeUsage {
 					t.Errorf("the same answer again: %v", again)
 				}
