@@ -208,7 +208,7 @@ func (s *session) cancel(ctx context.Context, actor sessionlog.Actor, id session
 		if seq, asked := s.find(id); st == nil && seq == 0 && asked == nil {
 			return console.Errorf(console.CodeNotFound, "", "session %s has no step %s", s.info.Session, id)
 		}
-		if st == nil {
+		if st == nil || st.ending.Load() || st.gate != nil && isDone(st.gate.done) && !st.gate.open {
 			return console.Errorf(console.CodeUsage, "", "step %s has ended already", id)
 		}
 		var err error

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"sync/atomic"
 	"time"
 
 	"github.com/caisey/caisey/sessionlog"
@@ -27,6 +28,8 @@ type step struct {
 	since   time.Time
 	targets int   // how many endpoints it was asked for at once
 	gate    *gate // that holds it; nil if none does
+
+	ending atomic.Bool // its end is on its way into the record, or there
 
 	// Owned by drive, after start.
 	sent    bool // the agent may have been told to start
@@ -319,7 +322,11 @@ func (st *step) check(e sessionlog.Ended) sessionlog.Ended {
 func (st *step) end(ctx context.Context, by sessionlog.Actor, agentTime time.Time, e sessionlog.Ended) error {
 	ev := sessionlog.New(sessionlog.StepEnded, by, st.id, e)
 	ev.AgentTime = agentTime
+	st.ending.Store(true)
 	_, err := sessionlog.Append(ctx, st.session.rec, ev)
+	if err != nil {
+		st.ending.Store(false)
+	}
 	return err
 }
 

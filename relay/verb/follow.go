@@ -93,7 +93,8 @@ func (r result) lost(ctx, feedCtx context.Context, err error) result {
 	case errors.Is(err, io.EOF):
 		return r.ended(sessionlog.Lost, "the session was closed before it ended")
 	}
-	r.relay = true
+	code, _ := errorCode(err)
+	r.cut, r.relay = code == console.CodeRefused, code != console.CodeRefused
 	return r.ended(sessionlog.Lost, err.Error())
 }
 

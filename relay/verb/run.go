@@ -80,6 +80,8 @@ type result struct {
 	why     string
 	// relay says that the relay failed, not the endpoint and not the command.
 	relay bool
+	// cut says that the person may not see any more how it ends.
+	cut bool
 	// worst is the rank of the worst finding of a check.
 	worst int
 	// held is what it printed, with --fold; nobody writes to it any more.

@@ -113,7 +113,7 @@ func (r result) class() int {
 		return ExitOK
 	case r.relay:
 		return ExitRelay
-	case r.state == sessionlog.Refused:
+	case r.state == sessionlog.Refused, r.cut:
 		return ExitRefused
 	case r.state == sessionlog.Offline:
 		return ExitOffline

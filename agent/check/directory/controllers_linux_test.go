@@ -26,8 +26,8 @@ func TestTwoControllers(t *testing.T) {
 	one.start()
 	two.join()
 	two.start()
-	for _, d := range []*dc{one, two} { // just after its start it may be too busy to answer
-		until(t, d.name+" works out its partners", func() bool { return d.in("samba-tool", "drs", "kcc", "-P").Run() == nil })
+	for _, d := range []*dc{one, two} {
+		d.ready()
 	}
 	until(t, "both have a partner", func() bool {
 		b, err := one.in("samba-tool", "drs", "showrepl", "--json", "-P").Output()

@@ -210,6 +210,13 @@ func (d *dc) join() {
 	d.certify()
 }
 
+// ready waits until the controller works out its partners when it is asked: just after
+// its start it may be too busy to answer.
+func (d *dc) ready() {
+	d.t.Helper()
+	until(d.t, d.name+" works out its partners", func() bool { return d.in("samba-tool", "drs", "kcc", "-P").Run() == nil })
+}
+
 // test runs one of parts on the machine. It passes there as it has to.
 func (d *dc) test(name string) {
 	d.t.Helper()
